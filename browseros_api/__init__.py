@@ -1,0 +1,1 @@
+"""Resilient HTTP for everyone who uses requests."""

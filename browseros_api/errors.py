@@ -1,0 +1,135 @@
+"""What can go wrong, and of what kind each error is.
+
+    requests.RequestException            what the network or a server did
+    ├── ConnectionError
+    │   ├── CircuitOpenError             also pybreaker.CircuitBreakerError
+    │   └── BodyTimeout                  the body fell silent, or came too slowly
+    ├── ConnectTimeout                   (a ConnectionError and a Timeout)
+    │   └── PoolTimeout                  no connection became free in time
+    └── Timeout
+        ├── ReadTimeout
+        └── DeadlineExceeded             the whole call took too long
+    RuntimeError
+    └── ClientClosed                     what the caller did: a closed client was used
+
+Every timeout is a ``TimeoutError`` too, and on Python 3.10, where it is another class, an
+``asyncio.TimeoutError``.  Whatever has a class in requests is raised as that class or a subclass.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TypeVar
+
+import pybreaker
+import requests
+
+if sys.version_info >= (3, 11):
+    _TimeoutError = TimeoutError
+else:
+    from asyncio import TimeoutError as _AsyncioTimeout
+
+    class _TimeoutError(TimeoutError, _AsyncioTimeout):
+        """Both of the classes that one may catch on Python 3.10."""
+
+
+__all__ = [
+    "BodyTimeout",
+    "CircuitOpenError",
+    "ClientClosed",
+    "ConnectTimeout",
+    "DeadlineExceeded",
+    "PoolTimeout",
+    "ReadTimeout",
+    "as_timeout",
+    "clone",
+]
+
+E = TypeVar("E", bound=BaseException)
+
+
+class ConnectTimeout(requests.ConnectTimeout, _TimeoutError):
+    """No connection could be made in time: the server has seen nothing."""
+
+
+class ReadTimeout(requests.ReadTimeout, _TimeoutError):
+    """The server did not answer in time: it may have acted all the same."""
+
+
+class BodyTimeout(requests.ConnectionError, _TimeoutError):
+    """The answer began, but its body did not arrive in time."""
+
+
+class PoolTimeout(ConnectTimeout):
+    """Every connection was in use for the whole of ``pool_timeout`` seconds."""
+
+
+class DeadlineExceeded(requests.Timeout, _TimeoutError):
+    """The call as a whole (waiting, attempts, sleeps) passed its ``deadline``."""
+
+
+class CircuitOpenError(requests.ConnectionError, pybreaker.CircuitBreakerError):
+    """The endpoint's circuit is open: nothing was sent.
+
+    Attributes:
+        endpoint: name of the endpoint, as in ``get_circuit_breaker_status()``.
+        retry_after: seconds until the breaker lets a trial call through.
+        last_error: the failure that opened the circuit, if it was an exception.
+    """
+
+    def __init__(
+        self,
+        *args: object,
+        endpoint: str = "",
+        retry_after: float = 0.0,
+        last_error: BaseException | None = None,
+        request: requests.PreparedRequest | None = None,
+    ) -> None:
+        super().__init__(*args, request=request)
+        self.endpoint = endpoint
+        self.retry_after = retry_after
+        self.last_error = last_error
+
+
+class ClientClosed(RuntimeError):
+    """The client was closed, before the call or while it was waiting."""
+
+
+def as_timeout(error: requests.RequestException) -> requests.RequestException:
+    """The same error, as a class that is a ``TimeoutError`` too where it tells of a timeout."""
+    if isinstance(error, TimeoutError):
+        return error
+    if isinstance(error, requests.ConnectTimeout):
+        kind: type[requests.RequestException] = ConnectTimeout
+    elif isinstance(error, requests.ReadTimeout):
+        kind = ReadTimeout
+    elif type(error) is requests.ConnectionError and _tells_of_a_read_timeout(error):
+        kind = BodyTimeout
+    else:
+        return error
+    return _rebuilt(error, kind)
+
+
+def clone(error: E) -> E:
+    """A fresh exception that tells the same, so that each waiter can raise one of its own.
+
+    One exception object raised in many threads would collect all their tracebacks.
+    """
+    copy = _rebuilt(error, type(error))
+    copy.__cause__ = error
+    return copy
+
+
+def _rebuilt(error: BaseException, kind: type[E]) -> E:
+    copy = kind.__new__(kind, *error.args)
+    copy.args = error.args
+    copy.__dict__.update(error.__dict__)
+    copy.__cause__ = error.__cause__
+    copy.__suppress_context__ = error.__suppress_context__
+    return copy
+
+
+def _tells_of_a_read_timeout(error: requests.RequestException) -> bool:
+    # urllib3's ReadTimeoutError, which requests wraps when the *body* stalls; by name, since
+    # urllib3 may be a fork whose classes are not those that this module would import.
+    return any(type(reason).__name__ == "ReadTimeoutError" for reason in error.args)

@@ -1,0 +1,188 @@
+"""Everything that can be set, checked once and then never changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeVar
+
+__all__ = ["Settings", "Timeouts", "at_least", "duration", "one_of", "whole"]
+
+Timeouts = float | tuple[float | None, float | None] | None
+T = TypeVar("T")
+
+
+def whole(name: str, value: object, *, least: int) -> int:
+    """``value`` if it is a whole number of at least ``least``; otherwise an error naming ``name``."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, not {value!r}")
+    return value
+
+
+def at_least(name: str, value: object, *, least: float = 0.0) -> float:
+    """``value`` as a float if it is a finite number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
+    if not math.isfinite(value) or value < least:
+        raise ValueError(f"{name} must be a finite number of at least {least:g}, not {value!r}")
+    return float(value)
+
+
+def duration(name: str, value: object, *, optional: bool = True) -> float | None:
+    """``value`` as positive, finite seconds; ``None`` (no bound) passes where it is optional."""
+    if value is None and optional:
+        return None
+    seconds = at_least(name, value)
+    if seconds == 0:
+        allowed = "positive, or None" if optional else "positive"
+        raise ValueError(f"{name} must be {allowed}, not {value!r}")
+    return seconds
+
+
+def one_of(name: str, value: T, allowed: tuple[T, ...]) -> T:
+    """``value`` if it is one of ``allowed``."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {allowed}, not {value!r}")
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a session is told when it is made.  Seconds everywhere, bytes for sizes.
+
+    Attributes:
+        timeout: requests' own meaning, per connect and per read: seconds, or ``(connect, read)``.
+        attempt_timeout: bound of one attempt by the wall clock, from connecting to the last byte.
+        deadline: bound of a whole call: waiting, every attempt, every sleep.
+        max_connections: connections open at once, in total.
+        max_connections_per_host: the same for one scheme, host and port (default: the total).
+        pool_timeout: how long a call waits for a connection; ``None`` waits for ever.
+        keepalive_timeout: after how long an idle connection is closed.
+        dns_cache_ttl: how long a looked-up address is used again; 0 looks up each time.
+        max_retries: attempts after the first one; 0 switches retries off.
+        retry_base_delay: delay before the first retry; it doubles with each further one.
+        retry_max_delay: bound of the doubling, and of a Retry-After that is still obeyed.
+        jitter: ``"proportional"`` (10 % either way) or ``"full"`` (anything from 0 to the delay).
+        on_retry: called before each delay with ``(attempt, delay, error_or_response)``.
+        enable_cache: whether answers are kept at all.
+        cache_mode: ``"ttl"`` keeps for ``cache_ttl``, ``"rfc"`` only what the server allows.
+        cache_ttl: how long an answer is kept in TTL mode if neither call nor server say more.
+        cache_max_entries: bound of the number of answers kept.
+        cache_max_bytes: bound of their size together.
+        cache_max_entry_bytes: an answer larger than this is not kept.
+        enable_deduplication: whether identical calls in flight become one.
+        enable_circuit_breaker: whether an endpoint that keeps failing is left alone for a while.
+        failure_threshold: consecutive failures that open an endpoint's circuit.
+        recovery_timeout: how long it then stays open.
+        half_open_max_calls: trial calls after that; all of them must succeed.
+        max_endpoints: how many endpoints have a breaker of their own (the latest used).
+        endpoint_key: names the endpoint of a ``(method, url)``, instead of the folded path.
+        base_url: what endpoint names are relative to.
+        idempotency_keys: whether POST and PATCH get an ``Idempotency-Key`` where they have none.
+        max_response_bytes: an answer whose decoded body is larger is refused.
+        debug: whether each attempt and decision is logged.
+        clock: monotonic seconds; sleep, random: likewise injected by tests.
+    """
+
+    timeout: Any = (10.0, 30.0)
+    attempt_timeout: float | None = None
+    deadline: float | None = None
+    max_connections: int = 100
+    max_connections_per_host: int | None = None
+    pool_timeout: float | None = 30.0
+    keepalive_timeout: float = 30.0
+    dns_cache_ttl: float = 300.0
+    max_retries: int = 3
+    retry_base_delay: float = 1.0
+    retry_max_delay: float = 32.0
+    jitter: Literal["proportional", "full"] = "proportional"
+    on_retry: Callable[[int, float, Any], object] | None = None
+    enable_cache: bool = True
+    cache_mode: Literal["ttl", "rfc"] = "rfc"
+    cache_ttl: float = 300.0
+    cache_max_entries: int = 1024
+    cache_max_bytes: int = 64 * 1024 * 1024
+    cache_max_entry_bytes: int = 5 * 1024 * 1024
+    enable_deduplication: bool = True
+    enable_circuit_breaker: bool = True
+    failure_threshold: int = 5
+    recovery_timeout: float = 60.0
+    half_open_max_calls: int = 3
+    max_endpoints: int = 1024
+    endpoint_key: Callable[[str, str], str] | None = None
+    base_url: str | None = None
+    idempotency_keys: bool = False
+    max_response_bytes: int | None = None
+    debug: bool = False
+    clock: Callable[[], float] | None = None
+    sleep: Callable[[float], object] | None = None
+    random: Callable[[], float] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("attempt_timeout", "deadline", "pool_timeout"):
+            self._set(name, duration(name, getattr(self, name)))
+        for name in ("keepalive_timeout", "recovery_timeout"):
+            self._set(name, duration(name, getattr(self, name), optional=False))
+        for name in ("dns_cache_ttl", "retry_base_delay", "retry_max_delay", "cache_ttl"):
+            self._set(name, at_least(name, getattr(self, name)))
+        whole("max_retries", self.max_retries, least=0)
+        for name in _COUNTS:
+            whole(name, getattr(self, name), least=1)
+        for name in ("max_connections_per_host", "max_response_bytes"):
+            if getattr(self, name) is not None:
+                whole(name, getattr(self, name), least=1)
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        one_of("jitter", self.jitter, ("proportional", "full"))
+        one_of("cache_mode", self.cache_mode, ("ttl", "rfc"))
+        for name in ("on_retry", "endpoint_key", "clock", "sleep", "random"):
+            if getattr(self, name) is not None and not callable(getattr(self, name)):
+                raise TypeError(f"{name} must be callable, not {getattr(self, name)!r}")
+        _check_timeout(self.timeout)
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)  # frozen for everybody else
+
+    @classmethod
+    def names(cls) -> frozenset[str]:
+        """The names of all settings."""
+        return frozenset(field.name for field in fields(cls))
+
+    @classmethod
+    def split(cls, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """``options`` that are settings, and those that are not."""
+        known = cls.names()
+        ours = {name: value for name, value in options.items() if name in known}
+        return ours, {name: value for name, value in options.items() if name not in known}
+
+
+_COUNTS = (
+    "max_connections",
+    "cache_max_entries",
+    "cache_max_bytes",
+    "cache_max_entry_bytes",
+    "failure_threshold",
+    "half_open_max_calls",
+    "max_endpoints",
+)
+_SWITCHES = (
+    "enable_cache",
+    "enable_deduplication",
+    "enable_circuit_breaker",
+    "idempotency_keys",
+    "debug",
+)
+
+
+def _check_timeout(timeout: Any) -> None:
+    if isinstance(timeout, tuple):
+        if len(timeout) != 2:
+            raise ValueError(f"timeout must be seconds or (connect, read), not {timeout!r}")
+        for part in timeout:
+            duration("timeout", part)
+    elif not hasattr(timeout, "connect_timeout"):  # urllib3's Timeout has checked itself
+        duration("timeout", timeout)
