@@ -1,1 +1,98 @@
-"""Resilient HTTP for everyone who uses requests."""
+"""Resilient HTTP for everyone who uses requests.
+
+One engine (connection pooling, single-flight, retries with backoff and jitter, caching, circuit
+breaking) behind a drop-in ``requests.Session``, a JSON client, and its awaited twin in
+``browseros_api.aio``.  ``import browseros_api as requests`` works as well.
+"""
+
+from __future__ import annotations
+
+from requests import (
+    ConnectionError,
+    HTTPError,
+    JSONDecodeError,
+    PreparedRequest,
+    Request,
+    RequestException,
+    Response,
+    Timeout,
+    TooManyRedirects,
+    URLRequired,
+    adapters,
+    auth,
+    codes,
+    cookies,
+    exceptions,
+    hooks,
+    models,
+    sessions,
+    status_codes,
+    structures,
+    utils,
+)
+from requests.exceptions import FileModeWarning
+
+from .api import delete, get, head, options, patch, post, put, request, session
+from .client import EnhancedAPIClient
+from .errors import (
+    BodyTimeout,
+    CircuitOpenError,
+    ClientClosed,
+    ConnectTimeout,
+    DeadlineExceeded,
+    PoolTimeout,
+    ReadTimeout,
+    ResponseTooLarge,
+)
+from .policies.breakers import CircuitBreaker
+from .session import ResilienceMixin, Session
+from .settings import Settings
+
+__version__ = "1.0.0"
+
+__all__ = [
+    "BodyTimeout",
+    "CircuitBreaker",
+    "CircuitOpenError",
+    "ClientClosed",
+    "ConnectTimeout",
+    "ConnectionError",
+    "DeadlineExceeded",
+    "EnhancedAPIClient",
+    "FileModeWarning",
+    "HTTPError",
+    "JSONDecodeError",
+    "PoolTimeout",
+    "PreparedRequest",
+    "ReadTimeout",
+    "Request",
+    "RequestException",
+    "ResilienceMixin",
+    "Response",
+    "ResponseTooLarge",
+    "Session",
+    "Settings",
+    "Timeout",
+    "TooManyRedirects",
+    "URLRequired",
+    "adapters",
+    "auth",
+    "codes",
+    "cookies",
+    "delete",
+    "exceptions",
+    "get",
+    "head",
+    "hooks",
+    "models",
+    "options",
+    "patch",
+    "post",
+    "put",
+    "request",
+    "session",
+    "sessions",
+    "status_codes",
+    "structures",
+    "utils",
+]

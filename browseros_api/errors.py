@@ -6,9 +6,10 @@
     │   └── BodyTimeout                  the body fell silent, or came too slowly
     ├── ConnectTimeout                   (a ConnectionError and a Timeout)
     │   └── PoolTimeout                  no connection became free in time
-    └── Timeout
-        ├── ReadTimeout
-        └── DeadlineExceeded             the whole call took too long
+    ├── Timeout
+    │   ├── ReadTimeout
+    │   └── DeadlineExceeded             the whole call took too long
+    └── ResponseTooLarge                 more than max_response_bytes
     RuntimeError
     └── ClientClosed                     what the caller did: a closed client was used
 
@@ -41,6 +42,7 @@ __all__ = [
     "DeadlineExceeded",
     "PoolTimeout",
     "ReadTimeout",
+    "ResponseTooLarge",
     "as_timeout",
     "clone",
 ]
@@ -66,6 +68,10 @@ class PoolTimeout(ConnectTimeout):
 
 class DeadlineExceeded(requests.Timeout, _TimeoutError):
     """The call as a whole (waiting, attempts, sleeps) passed its ``deadline``."""
+
+
+class ResponseTooLarge(requests.RequestException):
+    """The decoded body is larger than the caller allows; what was read of it is dropped."""
 
 
 class CircuitOpenError(requests.ConnectionError, pybreaker.CircuitBreakerError):
@@ -115,7 +121,10 @@ def clone(error: E) -> E:
 
     One exception object raised in many threads would collect all their tracebacks.
     """
-    copy = _rebuilt(error, type(error))
+    try:
+        copy = _rebuilt(error, type(error))
+    except Exception:  # a class with a constructor of its own mind: better the same than none
+        return error
     copy.__cause__ = error
     return copy
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit, urlunsplit
 
-__all__ = ["LOGGER", "Journal", "is_secret", "masked_url", "masked_headers"]
+__all__ = ["LOGGER", "Journal", "is_secret", "masked_headers", "masked_url"]
 
 LOGGER = logging.getLogger("browseros_api")
 LOGGER.addHandler(logging.NullHandler())
@@ -32,7 +32,7 @@ def masked_url(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
-        return url.split("?")[0]
+        return url.split("?", maxsplit=1)[0]
     host = parts.netloc.rpartition("@")
     netloc = f"{MASK}@{host[2]}" if host[1] else parts.netloc
     query = "&".join(_masked_pair(pair) for pair in parts.query.split("&")) if parts.query else ""

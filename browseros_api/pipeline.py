@@ -6,13 +6,18 @@ thing, go on with ``proceed(thing)`` never, once or several times, and look at w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from requests import PreparedRequest, Response
+from requests.adapters import BaseAdapter
 
-__all__ = ["Call", "Exchange", "Proceed", "Step", "compose"]
+from .replicas import Snapshot
+
+__all__ = ["SAFE_METHODS", "Call", "Exchange", "Proceed", "Step", "compose"]
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 T = TypeVar("T")
 Proceed = Callable[[T], Response]
@@ -24,8 +29,10 @@ class Call:
     """One logical call: what the user asked for, however many requests it takes.
 
     ``key`` names the answer; ``None`` means that it is never shared (unsafe methods, bodies, files,
-    streams, hooks of its own, options that cannot be named).  ``deadline`` is an instant of the
-    session's clock, ``patience`` the seconds of silence that the caller accepts.
+    streams, hooks of its own, options that cannot be named).  ``headers`` are those that will be
+    sent, by lower-case name, and ``resource`` is the URL without its query, both only with a key.
+    ``deadline`` is an instant of the session's clock, ``patience`` the seconds of silence that the
+    caller accepts (``None``: any).
     The last group is written while the call runs, by the one thread that runs it.
     """
 
@@ -33,27 +40,38 @@ class Call:
     url: str
     arguments: dict[str, Any] = field(default_factory=dict)
     key: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    resource: str = ""
     use_cache: bool = True
     cache_ttl: float | None = None
     deadline: float | None = None
     patience: float | None = None
-    idempotency_key: str | None = None
 
+    began: float | None = None
+    epoch: int = 0
     attempts: int = 0
     from_cache: bool = False
     followed: bool = False
+    seat: Any = None
+    snapshot: Snapshot | None = None
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether the method changes nothing on the server (RFC 9110, 9.2.1)."""
+        return self.method in SAFE_METHODS
 
 
 @dataclass(slots=True, eq=False)
 class Exchange:
     """One hop of a call: a prepared request, and what the adapter is to be told with it.
 
-    ``options`` are the keyword arguments of ``adapter.send``: stream, timeout, verify, cert, proxies.
+    ``options`` are the keyword arguments of ``adapter.send``: stream, timeout, verify and so on.
     """
 
     request: PreparedRequest
     options: dict[str, Any]
     call: Call
+    adapter: BaseAdapter | None = None
     endpoint: str = ""
     attempt: int = 0
 

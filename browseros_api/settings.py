@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def whole(name: str, value: object, *, least: int) -> int:
-    """``value`` if it is a whole number of at least ``least``; otherwise an error naming ``name``."""
+    """``value`` if it is a whole number of at least ``least``; else an error naming ``name``."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be a whole number, not {value!r}")
     if value < least:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from .journal import LOGGER
 
-__all__ = ["Appointment", "Timer", "TIMER"]
+__all__ = ["TIMER", "Appointment", "Timer"]
 
 _CROWDED = 256  # below this many appointments, cancelled ones are not worth sweeping
 
@@ -23,7 +23,7 @@ _CROWDED = 256  # below this many appointments, cancelled ones are not worth swe
 class Appointment:
     """Something that will be done at ``due`` (of ``time.monotonic``) unless it is cancelled."""
 
-    __slots__ = ("callback", "due", "_timer")
+    __slots__ = ("_timer", "callback", "due")
 
     def __init__(self, timer: Timer, due: float, callback: Callable[[], object]) -> None:
         self.due = due
@@ -51,7 +51,7 @@ class Timer:
         self._thread: threading.Thread | None = None
 
     def after(self, seconds: float, callback: Callable[[], object]) -> Appointment:
-        """Have ``callback`` called on the timer's thread, ``seconds`` from now; it must be quick."""
+        """Have ``callback``, which must be quick, called on the timer's thread in ``seconds``."""
         return self.at(time.monotonic() + seconds, callback)
 
     def at(self, due: float, callback: Callable[[], object]) -> Appointment:

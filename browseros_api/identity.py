@@ -1,0 +1,138 @@
+"""Who asks for what: the name of a call, from its raw arguments and the session they are asked in.
+
+Everything that makes the caller somebody goes into the name: headers, cookies, credentials, netrc,
+client certificate, proxies.  What has no exact name makes the call unnamable, and then it is shared
+with nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookiejar import CookieJar
+from typing import Any
+
+import requests
+from requests.auth import HTTPBasicAuth, HTTPDigestAuth, HTTPProxyAuth
+from requests.cookies import RequestsCookieJar, cookiejar_from_dict, merge_cookies
+from requests.sessions import merge_setting
+from requests.utils import get_netrc_auth
+
+from .environment import Environment
+from .keys import NEVER_SELECTS, Unnamable, digest, effective_headers, frozen
+
+__all__ = ["Identity", "Name"]
+
+_MEMO = 4096  # names remembered at least; more where the cache holds more
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A call's key, the headers that it will send, and its URL without the query."""
+
+    key: str
+    headers: Mapping[str, str]
+    resource: str
+
+
+class Identity:
+    """Names calls, and remembers the names of those asked before."""
+
+    def __init__(self, *, remembered: int = _MEMO) -> None:
+        self._environment = Environment()
+        self._remembered = max(remembered, _MEMO)
+        # Raw arguments to names.  Single reads and writes of a dict are atomic; when it is full it
+        # starts afresh, since a name lost only costs computing it again.
+        self._names: dict[Any, Name] = {}
+
+    def name(
+        self, session: requests.Session, method: str, arguments: Mapping[str, Any]
+    ) -> Name | None:
+        """The name of ``session.request(**arguments)``; None: it is shared with nobody."""
+        try:
+            raw = self._raw(session, method, arguments)
+            known = self._names.get(raw)
+            if known is None:
+                known = _named(session, method, arguments, raw)
+                if len(self._names) >= self._remembered:
+                    self._names.clear()
+                self._names[raw] = known
+            return known
+        except (Unnamable, TypeError, ValueError, requests.RequestException):
+            return None  # bad input among them: requests will say what is wrong with it
+
+    def _raw(
+        self, session: requests.Session, method: str, arguments: Mapping[str, Any]
+    ) -> _Raw:
+        given = arguments.get
+        return (
+            method,
+            frozen(given("url")),
+            frozen(given("params")),
+            frozen(session.params) if session.params else None,
+            _frozen_headers(session.headers),
+            frozen(given("headers")),
+            _named_auth(given("auth") or session.auth),
+            _cookie_header(session, arguments) if _has_cookies(session, arguments) else None,
+            (
+                frozen(given("allow_redirects", True)),
+                *[frozen(given(name)) for name in ("proxies", "verify", "cert")],
+                *[frozen(own) for own in (session.proxies, session.verify, session.cert)],
+            ),
+            self._trusted() if session.trust_env else None,
+        )
+
+    def _trusted(self) -> tuple[Any, ...]:
+        return (self._environment.variables(), self._environment.netrc_stamp())
+
+
+_Raw = tuple[Any, ...]
+
+
+def _named(
+    session: requests.Session, method: str, arguments: Mapping[str, Any], raw: _Raw
+) -> Name:
+    url = arguments["url"]
+    *_, auth, cookies, route, trusted = raw
+    prepared = requests.PreparedRequest()
+    prepared.prepare_url(url, merge_setting(arguments.get("params") or {}, session.params))
+    asked = str(prepared.url).partition("#")[0]
+    headers = effective_headers(session.headers, arguments.get("headers"))
+    selecting = {name: value for name, value in headers.items() if name not in NEVER_SELECTS}
+    variables, netrc = trusted or (None, None)
+    if netrc and auth is None:
+        auth = ("netrc", get_netrc_auth(url))
+    key = digest("1", method, asked, selecting, auth, cookies, route, variables)
+    return Name(key, headers, asked.partition("?")[0])
+
+
+def _frozen_headers(headers: Any) -> Any:
+    store = getattr(headers, "_store", None)  # requests' own mapping: ten times faster than items()
+    return tuple(store.values()) if store is not None else frozen(headers)
+
+
+def _named_auth(auth: Any) -> tuple[Any, ...] | None:
+    if auth is None:
+        return None
+    if isinstance(auth, tuple) and len(auth) == 2:
+        return ("basic", *[frozen(part) for part in auth])
+    if type(auth) in (HTTPBasicAuth, HTTPProxyAuth, HTTPDigestAuth):
+        return (type(auth).__name__, frozen(auth.username), frozen(auth.password))
+    raise Unnamable(f"auth of type {type(auth).__name__}")  # it may change who asks at any time
+
+
+def _has_cookies(session: requests.Session, arguments: Mapping[str, Any]) -> bool:
+    return bool(arguments.get("cookies")) or next(iter(session.cookies), None) is not None
+
+
+def _cookie_header(session: requests.Session, arguments: Mapping[str, Any]) -> str | None:
+    """The Cookie header that requests will send: only cookies that belong to the URL count."""
+    given = arguments.get("cookies") or {}
+    if not isinstance(given, CookieJar):
+        given = cookiejar_from_dict(given)
+    prepared = requests.PreparedRequest()
+    prepared.prepare_url(arguments["url"], None)
+    prepared.prepare_headers({})
+    merged = merge_cookies(merge_cookies(RequestsCookieJar(), session.cookies), given)
+    prepared.prepare_cookies(merged)
+    header = prepared.headers.get("Cookie")
+    return header.decode("latin-1") if isinstance(header, bytes) else header

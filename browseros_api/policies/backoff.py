@@ -1,0 +1,56 @@
+"""How long to wait before asking again: by a formula, or because the server says so."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Callable
+from datetime import timezone
+from email.utils import parsedate_to_datetime
+
+__all__ = ["delay", "retry_after"]
+
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")  # some servers send fractions, which RFC 9110 has not
+_SPREAD = 0.2  # the whole width of the proportional jitter: 10 % either way
+
+
+def delay(
+    attempt: int,
+    *,
+    base: float,
+    cap: float,
+    random: Callable[[], float],
+    jitter: str = "proportional",
+) -> float:
+    """Seconds to wait after ``attempt`` (from 0): ``base``, doubled each time, up to ``cap``.
+
+    ``random`` gives numbers from 0 to 1.  Proportional jitter is added after the cap, and so may
+    pass it by 10 %; with ``"full"`` the delay is anything between 0 and what it would have been.
+    """
+    try:
+        exact = min(math.ldexp(base, attempt), cap)
+    except OverflowError:
+        exact = cap
+    if jitter == "full":
+        return exact * random()
+    return exact + exact * _SPREAD * (random() - 0.5)
+
+
+def retry_after(value: str | None, *, now: float) -> float | None:
+    """Seconds that a ``Retry-After`` of this ``value`` asks for; ``None`` if it says nothing.
+
+    Seconds or a date in any of the three forms of RFC 9110, section 5.6.7; ``now`` is in seconds
+    since the epoch.  A date in the past asks for 0; what cannot be read, or is negative, says
+    nothing.  Whatever comes, the result is finite and not negative.
+    """
+    text = (value or "").strip()
+    if _SECONDS.fullmatch(text):
+        return min(float(text), sys.float_info.max)
+    try:
+        date = parsedate_to_datetime(text)
+        if date.tzinfo is None:  # the asctime form has no zone: it is UTC, as every HTTP date is
+            date = date.replace(tzinfo=timezone.utc)
+        return min(max(0.0, date.timestamp() - now), sys.float_info.max)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None

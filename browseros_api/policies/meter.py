@@ -1,0 +1,100 @@
+"""How calls went: counted when they begin, and judged when they end."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from requests import Response
+
+from ..pipeline import Call, Proceed
+
+__all__ = ["Meter"]
+
+_REMEMBERED = 1024  # latencies kept for the percentiles
+_PERCENTILES = (50, 95, 99)
+
+
+class Meter:
+    """Counters of logical calls.
+
+    A call succeeds if it ends with an answer below 400.  Latency is that of calls which went to
+    the network: neither hits nor followers, who waited for somebody else's.
+    """
+
+    def __init__(self, *, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._latencies: deque[float] = deque(maxlen=_REMEMBERED)
+        self._total = self._successful = self._failed = 0
+        self._cached = self._deduplicated = 0
+        self._networked, self._seconds, self._attempts = 0, 0.0, 0
+        self.reset_lock()
+
+    def reset_lock(self) -> None:
+        """A new lock, for a child process whose parent may have held the old one."""
+        self._lock = threading.Lock()
+
+    def time(self, call: Call, proceed: Proceed[Call]) -> Response:
+        """Write down how the call went."""
+        began = self.begin() if call.began is None else call.began
+        try:
+            response = proceed(call)
+        except BaseException:
+            self.end(call, began, succeeded=False)
+            raise
+        self.end(call, began, succeeded=response.status_code < 400)
+        return response
+
+    def begin(self) -> float:
+        """A call begins; returns the instant."""
+        with self._lock:
+            self._total += 1
+        return self._clock()
+
+    def end(self, call: Call, began: float, *, succeeded: bool) -> None:
+        """A call that began at ``began`` has ended."""
+        took = self._clock() - began
+        with self._lock:
+            if succeeded:
+                self._successful += 1
+            else:
+                self._failed += 1
+            self._attempts += call.attempts
+            if call.from_cache:
+                self._cached += 1
+            elif call.followed:
+                self._deduplicated += 1
+            else:
+                self._networked += 1
+                self._seconds += took
+                self._latencies.append(took)
+
+    def disappoint(self) -> None:
+        """An answer that counted as a success turned out to be of no use to the caller."""
+        with self._lock:
+            self._successful -= 1
+            self._failed += 1
+
+    def read(self) -> dict[str, Any]:
+        """All figures at one instant; seconds become milliseconds."""
+        with self._lock:
+            latencies = sorted(self._latencies)
+            ended = self._successful + self._failed
+            figures: dict[str, Any] = {
+                "total_requests": self._total,
+                "successful_requests": self._successful,
+                "failed_requests": self._failed,
+                "success_rate": self._successful / ended if ended else 1.0,
+                "cached_responses": self._cached,
+                "deduplicated_requests": self._deduplicated,
+                "average_latency_ms": 1000 * self._seconds / (self._networked or 1),
+                "in_flight_requests": self._total - ended,
+                "attempts": self._attempts,
+                "cache_hit_rate": self._cached / ended if ended else 0.0,
+            }
+        for percent in _PERCENTILES:
+            rank = max(0, -(-len(latencies) * percent // 100) - 1)  # nearest-rank method
+            figures[f"p{percent}_latency_ms"] = 1000 * latencies[rank] if latencies else 0.0
+        return figures

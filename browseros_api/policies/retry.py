@@ -1,0 +1,247 @@
+"""Asking again, where that may help and can do no harm.
+
+    what came of an attempt                                  it is made again
+    ───────────────────────────────────────────────────────  ─────────────────────────────────────
+    the request never reached a server; 429                  whatever the method
+    timeout, broken connection, cut body, 5xx                if the method is idempotent, or the
+    413 with a Retry-After                                   request has an Idempotency-Key
+    TLS error, bad URL or header, undecodable body, …        never
+    open circuit, no free connection, deadline passed        never
+    any other answer; any exception that is not requests'    never
+
+And only while retries are left, the body can be sent once more, and the wait before it is neither
+longer than a server may ask for nor longer than the call has left.  Otherwise the last answer is
+returned, or the last error raised, just as it would have been without retries.
+The circuit breaker stands inside, around each attempt: an open circuit ends the retries.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from requests import PreparedRequest, RequestException, Response
+
+from ..journal import Journal, masked_url
+from ..pipeline import Exchange, Proceed
+from ..settings import Settings
+from .backoff import delay, retry_after
+from .outcomes import Outcome, attach, discard, is_transient, told
+from .replay import is_idempotent, is_replayable, rewind
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
+__all__ = ["Outcome", "Retry", "delay", "retry_after"]
+
+_FAILURES = frozenset({429, *range(500, 600)})
+_ASKING = frozenset({413, 429, 503})  # whose Retry-After is heard
+
+
+class Retry:
+    """The retries of a session: its step is ``attempt``.
+
+    ``never_sent(error)`` tells whether not one byte of the request reached a server; ``clock`` is
+    the one that deadlines are instants of, ``wall`` (seconds since the epoch) the one that HTTP
+    dates are compared with.  ``sleep`` may raise, which ends the call with what it raised.
+    One instance serves all threads: what belongs to a call lives on the stack of that call.
+
+    Attributes:
+        retries: attempts made beyond the first one, of all exchanges together.
+        rescued: exchanges that failed at first and succeeded in the end.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], object],
+        random: Callable[[], float],
+        journal: Journal,
+        never_sent: Callable[[BaseException], bool],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._sleep = sleep
+        self._random = random
+        self._journal = journal
+        self._never_sent = never_sent
+        self._wall = wall
+        self.retries = self.rescued = 0
+        self.reset_lock()
+
+    def reset_lock(self) -> None:
+        """A new lock, for a child process whose parent may have held the old one."""
+        self._counting = threading.Lock()
+
+    def attempt(self, exchange: Exchange, proceed: Proceed[Exchange]) -> Response:
+        """Send the request, again where the rules above say so, and hand out the last outcome.
+
+        Before each delay ``settings.on_retry`` is called with the number of the attempt that
+        failed (from 1), the delay in seconds, and its error or answer.  What it raises ends the
+        call and comes out.  An answer it was shown is closed when it returns.
+        """
+        outcome = self._ask(exchange, proceed)
+        try:
+            if self._is_worth_repeating(exchange, outcome, 1):
+                outcome = self._ask_again(exchange, proceed, outcome)
+            if not isinstance(outcome, RequestException):
+                return outcome
+            context = outcome.__context__
+            try:
+                raise outcome
+            finally:  # raising put there what the caller is handling just now, if anything
+                outcome.__context__ = context
+                del context
+        finally:
+            del outcome  # an error must not be held by the frames that its traceback holds
+
+    def _ask(self, exchange: Exchange, proceed: Proceed[Exchange]) -> Outcome:
+        exchange.attempt += 1
+        exchange.call.attempts += 1
+        try:
+            return proceed(exchange)
+        except RequestException as error:
+            if not is_transient(error):
+                self._note(exchange, error, "not retried: asking again would not help")
+                raise
+            return error
+
+    def _ask_again(
+        self, exchange: Exchange, proceed: Proceed[Exchange], outcome: Outcome
+    ) -> Outcome:
+        # Only here, and not at the head of the file: importing tenacity imports asyncio.
+        # Here, and not at the head of the file, since it imports all of asyncio.
+        from tenacity import DoAttempt, DoSleep, RetryCallState, Retrying  # noqa: PLC0415
+
+        # One of its own for each exchange: callbacks may call the session again in this thread.
+        retrying = Retrying(
+            retry=lambda s: self._is_worth_repeating(exchange, _outcome(s), s.attempt_number),
+            wait=self._wait,
+            stop=lambda s: self._is_over(exchange, s),
+            retry_error_callback=_outcome,
+        )
+        state = RetryCallState(retrying, fn=None, args=(), kwargs={})
+        # An error goes in as a result, too: raised through tenacity it would collect its frames.
+        state.set_result(outcome)
+        del outcome
+        retrying.begin()
+        try:
+            while True:
+                step = retrying.iter(state)
+                if isinstance(step, DoSleep):
+                    self._pause(exchange, state)
+                    state.prepare_for_next_attempt()
+                elif isinstance(step, DoAttempt):
+                    self._count(retries=1)
+                    state.set_result(self._ask(exchange, proceed))
+                else:
+                    self._count(rescued=not self._has_failed(step))
+                    return cast(Outcome, step)
+        finally:  # nor may tenacity's actions hold tenacity, and all this with it
+            retrying.iter_state.reset()
+            step = state.outcome = None
+
+    def _is_worth_repeating(self, exchange: Exchange, outcome: Outcome, attempts: int) -> bool:
+        objection = self._objection(exchange.request, outcome, attempts)
+        if objection is not None:
+            self._note(exchange, outcome, objection)
+        return objection is None
+
+    def _has_failed(self, outcome: Outcome) -> bool:
+        if isinstance(outcome, RequestException) or outcome.status_code in _FAILURES:
+            return True
+        return outcome.status_code == 413 and self._asked_for(outcome) is not None
+
+    def _objection(self, request: PreparedRequest, outcome: Outcome, attempts: int) -> str | None:
+        if not self._has_failed(outcome):
+            return ""
+        if attempts > self._settings.max_retries:
+            return "no retries left"
+        if not is_replayable(request):
+            return "not retried: its body cannot be sent again"
+        if is_idempotent(request) or self._was_refused(outcome):
+            return None
+        return "not retried: the server may have acted on it"
+
+    def _was_refused(self, outcome: Outcome) -> bool:
+        if isinstance(outcome, RequestException):
+            return self._never_sent(outcome)
+        return outcome.status_code == 429
+
+    def _wait(self, state: RetryCallState) -> float:
+        settings, asked = self._settings, self._asked_for(_outcome(state))
+        if asked is not None:
+            return asked if asked <= settings.retry_max_delay else math.inf
+        return delay(
+            state.attempt_number - 1,
+            base=settings.retry_base_delay,
+            cap=settings.retry_max_delay,
+            random=self._random,
+            jitter=settings.jitter,
+        )
+
+    def _asked_for(self, outcome: Outcome) -> float | None:
+        if isinstance(outcome, RequestException) or outcome.status_code not in _ASKING:
+            return None
+        return retry_after(outcome.headers.get("Retry-After"), now=self._wall())
+
+    def _is_over(self, exchange: Exchange, state: RetryCallState) -> bool:
+        deadline, reason = exchange.call.deadline, ""
+        if state.upcoming_sleep == math.inf:
+            reason = "given up: the server asks for a longer wait than retry_max_delay"
+        elif deadline is not None and self._clock() + state.upcoming_sleep >= deadline:
+            reason = "given up: the deadline comes before the next attempt"
+        elif (failure := rewind(exchange.request)) is not None:
+            # Now, before the delay: none is worth waiting for if the body cannot be sent.
+            reason = f"given up: its body cannot be rewound ({type(failure).__name__})"
+            attach(failure, _outcome(state))
+        if reason:
+            self._note(exchange, _outcome(state), reason)
+        return bool(reason)
+
+    def _pause(self, exchange: Exchange, state: RetryCallState) -> None:
+        outcome, seconds = _outcome(state), float(state.upcoming_sleep)
+        self._note(exchange, outcome, f"again in {seconds:.2f} s")
+        try:
+            if self._settings.on_retry is not None:
+                self._settings.on_retry(state.attempt_number, seconds, outcome)
+        finally:
+            discard(outcome)  # before the delay, in which another call can use its connection
+        self._sleep(seconds)
+
+    def _count(self, *, retries: int = 0, rescued: int = 0) -> None:
+        with self._counting:
+            self.retries += retries
+            self.rescued += rescued
+
+    def _note(self, exchange: Exchange, outcome: Outcome, decision: str) -> None:
+        if not self._journal.enabled:
+            return  # masking a URL is not free
+        ending = f"; {decision}" if decision else ""
+        what = f"{exchange.request.method} {masked_url(exchange.request.url or '')}"
+        self._journal.say("%s attempt %d: %s%s", what, exchange.attempt, told(outcome), ending)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_counting"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.reset_lock()
+
+    def __repr__(self) -> str:
+        settings = self._settings
+        return (
+            f"<Retry [up to {settings.max_retries}, after {settings.retry_base_delay:g} to "
+            f"{settings.retry_max_delay:g} s | {self.retries} made, {self.rescued} rescued]>"
+        )
+
+
+def _outcome(state: RetryCallState) -> Outcome:
+    assert state.outcome is not None  # but for the time while an attempt is being made
+    return cast(Outcome, state.outcome.result())

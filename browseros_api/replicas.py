@@ -1,0 +1,101 @@
+"""Answers kept so that many readers can have one each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from requests import Response
+
+__all__ = ["Replica", "Snapshot"]
+
+# What is the same for every reader and cannot be changed in place.
+_SHARED = ("_content", "_content_consumed", "status_code", "url", "encoding", "reason", "elapsed")
+# Rough cost of what a snapshot holds besides its body and headers: objects, slots, the request.
+_OVERHEAD = 1024
+
+
+class Replica(Response):
+    """A reader's own copy of an answer that somebody else fetched.
+
+    What a reader could change in place (headers, cookies, history, request) is copied when it is
+    first looked at: most readers look at none of it.
+    """
+
+    from_cache: bool
+    _snapshot: Snapshot
+
+    def __getattr__(self, name: str) -> Any:
+        snapshot = self.__dict__.get("_snapshot")
+        if snapshot is None or name not in _COPIES:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        value = _COPIES[name](snapshot)
+        self.__dict__[name] = value
+        return value
+
+    def close(self) -> None:
+        """Nothing is open: the body is here and the connection went back long ago."""
+
+
+class Snapshot:
+    """An answer with its body read, frozen.
+
+    Written once, by the thread that fetched it, before anybody else can see it.
+    """
+
+    __slots__ = ("_answer", "_history", "_next", "_state", "size")
+
+    def __init__(self, response: Response) -> None:
+        self._state = {name: getattr(response, name) for name in _SHARED}
+        self._answer = _Parts(response)
+        self._history = tuple(Snapshot(hop) for hop in response.history)
+        self._next = response.next
+        body = self._state["_content"]
+        headers = sum(len(name) + len(value) for name, value in response.headers.items())
+        self.size: int = len(body or b"") + headers + _OVERHEAD
+
+    @property
+    def status_code(self) -> int:
+        """The answer's status."""
+        status: int = self._state["status_code"]
+        return status
+
+    def replica(self, *, from_cache: bool = False) -> Replica:
+        """A copy of the answer that its reader may change as it likes."""
+        copy = Replica.__new__(Replica)
+        own = copy.__dict__
+        own.update(self._state)
+        own["_snapshot"] = self
+        own["from_cache"] = from_cache
+        own["raw"] = None
+        return copy
+
+
+class _Parts:
+    """The changeable parts of an answer, as they were, never handed out themselves."""
+
+    __slots__ = ("connection", "cookies", "headers", "request")
+
+    def __init__(self, response: Response) -> None:
+        self.headers = response.headers.copy()
+        self.cookies = response.cookies.copy()
+        self.request = response.request.copy() if response.request is not None else None
+        self.connection = getattr(response, "connection", None)
+
+
+def _request(snapshot: Snapshot) -> Any:
+    request = snapshot._answer.request
+    if request is None:
+        return None
+    copy = request.copy()
+    copy.hooks = {event: list(hooks) for event, hooks in request.hooks.items()}
+    return copy
+
+
+_COPIES: dict[str, Any] = {
+    "headers": lambda snapshot: snapshot._answer.headers.copy(),
+    "cookies": lambda snapshot: snapshot._answer.cookies.copy(),
+    "connection": lambda snapshot: snapshot._answer.connection,
+    "request": _request,
+    "history": lambda snapshot: [hop.replica() for hop in snapshot._history],
+    "_next": lambda snapshot: snapshot._next.copy() if snapshot._next is not None else None,
+}

@@ -1,0 +1,170 @@
+"""The adapter that sends: bounded, pooled, and exact about what happened."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import rewind_body
+from urllib3.exceptions import HTTPError
+
+from ..errors import ConnectTimeout, PoolTimeout, ReadTimeout
+from ..journal import masked_url
+from ..settings import Settings
+from .connections import SOCKET_OPTIONS
+from .limiter import Lease
+from .pools import Fleet
+from .sent import is_stale
+from .streams import lend, read_body
+from .trip import Trip, finish, start
+from .watch import Watch, current_watch
+
+__all__ = ["PoolingAdapter"]
+
+_IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
+_FEWEST_POOLS = 64
+_PORTS = {"http": 80, "https": 443}
+
+
+class PoolingAdapter(HTTPAdapter):
+    """An ``HTTPAdapter`` whose connections are limited, shared and closed in time.
+
+    A call holds a lease while it needs a connection: until its body has been read, and for a
+    stream until that ends, is closed or is dropped.  A connection that was used before and turns
+    out to be dead is replaced once, if the request may be repeated.  Inside a ``Watch`` nothing
+    takes longer than that allows.
+
+    Raises what ``HTTPAdapter`` raises, and ``PoolTimeout``, ``ConnectTimeout`` and
+    ``ReadTimeout`` of this package.  ``pool_connections`` is the number of hosts whose pools are
+    kept (default: more than there are connections), ``pool_maxsize`` the number of idle
+    connections kept for each; with ``pool_block`` it limits those in use, too.
+    """
+
+    __attrs__ = [*HTTPAdapter.__attrs__, "settings"]
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        pool_connections: int | None = None,
+        pool_maxsize: int | None = None,
+        max_retries: Any = 0,
+        pool_block: bool = False,
+    ) -> None:
+        if settings is not None and not isinstance(settings, Settings):
+            raise TypeError(f"settings must be Settings, not {settings!r}")
+        self.settings = settings or Settings()
+        most = self.settings.max_connections
+        super().__init__(
+            pool_connections=pool_connections or max(2 * most, _FEWEST_POOLS),
+            pool_maxsize=pool_maxsize or most,
+            max_retries=max_retries,
+            pool_block=pool_block,
+        )
+
+    def init_poolmanager(
+        self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any
+    ) -> None:
+        """Start with no connections."""
+        settings = self.settings
+        per_host = settings.max_connections_per_host or settings.max_connections
+        self._fleet = Fleet(
+            total=settings.max_connections,
+            per_host=min(per_host, maxsize) if block else per_host,
+            keepalive=settings.keepalive_timeout,
+            dns_ttl=settings.dns_cache_ttl,
+            clock=settings.clock,
+        )
+        self._pool_classes = self._fleet.pool_classes()
+        self._pool_kwargs = pool_kwargs
+        self._lock = threading.Lock()
+        self._stale_replaced = 0
+        super().init_poolmanager(
+            connections, maxsize, block=block, **{"socket_options": SOCKET_OPTIONS, **pool_kwargs}
+        )
+        # Assigned, not changed: the mapping that was there is that of all pool managers.
+        self.poolmanager.pool_classes_by_scheme = self._pool_classes
+        _adapters.add(self)
+
+    def proxy_manager_for(self, proxy: Any, **proxy_kwargs: Any) -> Any:
+        """The manager of connections through ``proxy``; that of a SOCKS proxy is urllib3's own."""
+        with self._lock:
+            manager = self.proxy_manager.get(proxy)
+            if manager is None:
+                if str(proxy).lower().startswith("socks"):
+                    return super().proxy_manager_for(proxy, **proxy_kwargs)
+                proxy_kwargs.setdefault("socket_options", SOCKET_OPTIONS)
+                manager = super().proxy_manager_for(proxy, **proxy_kwargs)
+                manager.pool_classes_by_scheme = self._pool_classes
+            return manager
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> requests.Response:
+        """Send ``request``; unless it is to be a stream, the answer comes with its body read."""
+        watch = current_watch()
+        if watch is not None and watch.expired:
+            raise _overdue(request, watch, ConnectTimeout)
+        lease = self._lease(request, watch)
+        trip = Trip(lease)
+        start(trip)
+        try:
+            response = self._exchange(
+                trip,
+                request,
+                stream=stream,
+                timeout=timeout,
+                verify=verify,
+                cert=cert,
+                proxies=proxies,
+            )
+            if not (stream and lend(response, lease)):
+                lease.release()
+            return response
+        except (requests.RequestException, HTTPError) as error:
+            if watch is None or not watch.expired:
+                raise
+            kind = ReadTimeout if trip.is_connected else ConnectTimeout
+            raise _overdue(request, watch, kind) from error
+        except BaseException:
+            raise
+        finally:
+            finish(trip)
+
+    def _exchange(
+        self, trip: Trip, request: requests.PreparedRequest, *, stream: bool, **options: Any
+    ) -> requests.Response:
+        watch = current_watch()
+        try:
+            response = super().send(request, stream=stream, **options)
+        except requests.ConnectionError as error:
+            if not _is_replaceable(trip, request, error) or (watch and watch.expired):
+                raise
+            with self._lock:
+                self._stale_replaced += 1
+            trip.wants_fresh = True
+            response = super().send(request, stream=stream, **options)
+        return response
+
+    def _lease(self, request: requests.PreparedRequest, watch: Watch | None) -> Lease:
+        patience = self.settings.pool_timeout
+        left = None if watch is None else watch.remaining()
+        if left is not None:
+            patience = left if patience is None else min(patience, left)
+        try:
+            return self._fleet.limiter.acquire(_origin(request.url or ""), timeout=patience)
+        except PoolTimeout as error:
+            error.request = request
+            raise

@@ -1,0 +1,35 @@
+"""Bodies read to the end, inside the attempt, so that a truncated one is a failed attempt."""
+
+from __future__ import annotations
+
+from requests import Response
+
+from ..errors import ResponseTooLarge
+
+__all__ = ["read_body"]
+
+_CHUNK = 64 * 1024
+
+
+def read_body(response: Response, *, limit: int | None) -> None:
+    """Read the decoded body into ``response.content``; at most ``limit`` bytes, if there is one."""
+    if limit is None or response._content_consumed:
+        response.content  # noqa: B018  (the property reads it)
+        if limit is None or len(response.content or b"") <= limit:
+            return
+        raise _too_large(response, limit)
+    parts, size = [], 0
+    for part in response.iter_content(_CHUNK):
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            response.close()
+            raise _too_large(response, limit)
+    response._content = b"".join(parts)
+    response._content_consumed = True
+
+
+def _too_large(response: Response, limit: int) -> ResponseTooLarge:
+    return ResponseTooLarge(
+        f"the body is larger than max_response_bytes={limit}", response=response
+    )

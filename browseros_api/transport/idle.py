@@ -1,0 +1,170 @@
+"""Connections that nobody uses at the moment, and when they go."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from urllib3.connection import HTTPConnection
+
+from ..timer import TIMER
+from .limiter import Lease, Limiter
+
+__all__ = ["IdleConnections", "Shelf"]
+
+
+class Shelf:
+    """The idle connections of one pool, latest on top, where urllib3 expects a queue.
+
+    It has no lock, so that the finalizer of a pool and a child after a fork can empty it.
+    """
+
+    __slots__ = ("connections", "maxsize")
+
+    def __init__(self, maxsize: int = 0) -> None:
+        self.maxsize = maxsize
+        self.connections: list[Any] = []
+
+    def get(self, block: bool = False, timeout: float | None = None) -> Any:
+        """The latest; it never waits, since a caller may always open another one."""
+        try:
+            return self.connections.pop()
+        except IndexError:
+            raise queue.Empty from None
+
+    def put(self, connection: Any, block: bool = False, timeout: float | None = None) -> None:
+        """Put one on top; ``None``, the place holder of urllib3's queues, needs no place here."""
+        if connection is None:
+            return
+        if self.full():
+            raise queue.Full
+        self.connections.append(connection)
+
+    def qsize(self) -> int:
+        """How many there are."""
+        return len(self.connections)
+
+    def empty(self) -> bool:
+        """Whether there are none."""
+        return not self.connections
+
+    def full(self) -> bool:
+        """Whether one more is too many."""
+        return 0 < self.maxsize <= len(self.connections)
+
+
+class IdleConnections:
+    """All idle connections of an adapter, longest idle first; closed after ``keepalive`` seconds.
+
+    Those in use and these together are never more than the limiter's total: whoever needs a socket
+    beyond that closes the longest idle one first.  Counted under the limiter's own lock, so that
+    there is no moment in which a connection is counted as neither.
+    """
+
+    def __init__(
+        self, limiter: Limiter, *, keepalive: float, clock: Callable[[], float]
+    ) -> None:
+        self._limiter = limiter
+        self._keepalive = keepalive
+        self._clock = clock
+        self._entries: OrderedDict[HTTPConnection, tuple[Shelf, float]] = OrderedDict()
+        self._is_awaited = False
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def take(self, shelf: Shelf, lease: Lease | None) -> HTTPConnection | None:
+        """The latest connection on ``shelf`` that is not too old, now on account of ``lease``."""
+        while True:
+            now = self._clock()
+            with self._limiter:
+                try:
+                    connection: HTTPConnection = shelf.get()
+                except queue.Empty:
+                    return None
+                _, since = self._entries.pop(connection, (shelf, now))
+                if lease is not None:
+                    self._limiter.connect(lease)
+            if now - since < self._keepalive:
+                return connection
+            connection.close()
+
+    def make_room(self, lease: Lease) -> None:
+        """Count a new socket on account of ``lease``; the longest idle one goes if it must."""
+        with self._limiter:
+            if lease.connected or not lease.held:
+                return
+            is_full = self._limiter.connected + len(self._entries) >= self._limiter.total
+            longest = self._pop_longest() if is_full else None
+            self._limiter.connect(lease)
+        if longest is not None:
+            longest.close()
+
+    def put(self, connection: HTTPConnection, shelf: Shelf, lease: Lease | None) -> bool:
+        """Keep ``connection``, if there is a place for it."""
+        now = self._clock()
+        with self._limiter:
+            if shelf.full():
+                return False
+            shelf.put(connection)
+            self._entries[connection] = (shelf, now)
+            if lease is not None:
+                self._limiter.disconnect(lease)
+            is_awaited, self._is_awaited = self._is_awaited, True
+        if not is_awaited:
+            self._await(self._keepalive)
+        return True
+
+    def reap(self) -> None:
+        """Close those whose time is over, and come back when that of the next one is."""
+        now = self._clock()
+        with self._limiter:
+            while self._entries:
+                _, since = next(iter(self._entries.values()))
+                if now - since < self._keepalive:
+                    break
+                self._pop_longest().close()  # inside: until it is closed it counts
+            else:
+                self._is_awaited = False
+                return
+        self._await(max(self._keepalive - (now - since), 0.001))
+
+    def close(self, shelf: Shelf | None = None) -> None:
+        """Close all of them, or those on ``shelf``."""
+        with self._limiter:
+            chosen = [
+                connection
+                for connection, (place, _) in self._entries.items()
+                if shelf is None or place is shelf
+            ]
+            for connection in chosen:
+                self._remove(connection).close()
+
+    def abandon(self) -> None:
+        """In a child after a fork: close its copies of the sockets, whoever held which lock."""
+        for connection in list(self._entries):
+            connection.close()
+        self._entries.clear()
+
+    def _pop_longest(self) -> HTTPConnection:
+        return self._remove(next(iter(self._entries)))
+
+    def _remove(self, connection: HTTPConnection) -> HTTPConnection:
+        shelf, _ = self._entries.pop(connection)
+        with contextlib.suppress(ValueError):  # a finalizer has emptied the shelf
+            shelf.connections.remove(connection)
+        return connection
+
+    def _await(self, seconds: float) -> None:
+        me = weakref.ref(self)
+
+        def reap() -> None:
+            alive = me()
+            if alive is not None:
+                alive.reap()
+
+        TIMER.after(seconds, reap)

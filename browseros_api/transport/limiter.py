@@ -1,0 +1,179 @@
+"""How many connections may be in use at once: in total, and to one host."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from types import TracebackType
+
+from ..errors import PoolTimeout
+
+__all__ = ["Lease", "Limiter"]
+
+
+class Lease:
+    """The right to use one connection to ``host``; giving it back twice does no harm.
+
+    Whoever drops it gives it back too.  ``held`` and ``connected`` (whether a socket is open, or
+    being opened, on its account) are written by the limiter alone, under its lock.
+    """
+
+    __slots__ = ("__weakref__", "_limiter", "connected", "held", "host")
+
+    def __init__(self, limiter: Limiter, host: str) -> None:
+        self._limiter = limiter
+        self.host = host
+        self.held = False
+        self.connected = False
+
+    def release(self) -> None:
+        """Give it back.  Never waits, so that finalizers may call it wherever they happen to run."""
+        if self.held:
+            self._limiter._take_back(self)
+
+    __del__ = release
+
+
+class Limiter:
+    """Lends at most ``total`` leases, ``per_host`` of them for one host; first come, first served.
+
+    A lease that comes back is handed to the first waiter whose host has room, so that nobody who
+    comes later can snatch it away.
+
+    As a context manager it is its own lock.  What comes back while that is held, even from a
+    finalizer that runs in the middle of a locked section, is put aside and settled afterwards.
+    """
+
+    def __init__(self, total: int, per_host: int | None = None) -> None:
+        self.total = total
+        self.per_host = total if per_host is None else min(per_host, total)
+        self.in_use = 0
+        self.connected = 0
+        self._lock = threading.Lock()
+        self._hosts: dict[str, int] = {}
+        self._waiting: dict[Lease, threading.Lock] = {}
+        self._returned: deque[Lease] = deque()
+
+    def __repr__(self) -> str:
+        return f"<Limiter [{self.in_use} of {self.total} in use, {self.waiting} waiting]>"
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._lock.release()
+        if self._returned:
+            self._settle()
+
+    @property
+    def waiting(self) -> int:
+        """How many callers are waiting for a lease."""
+        return len(self._waiting)
+
+    def acquire(self, host: str, *, timeout: float | None = None) -> Lease:
+        """A lease for ``host``, after at most ``timeout`` seconds (``None``: for ever).
+
+        Raises ``PoolTimeout``.
+        """
+        lease = Lease(self, host)
+        with self:
+            if self._returned:
+                self._drain()
+            if self._has_room(host):
+                self._grant(lease)
+                return lease
+            gate = threading.Lock()
+            gate.acquire()
+            self._waiting[lease] = gate
+        self._wait(lease, gate, timeout)
+        return lease
+
+    def connect(self, lease: Lease) -> None:
+        """Count a socket on the account of ``lease``; only with the lock held."""
+        if lease.held and not lease.connected:
+            lease.connected = True
+            self.connected += 1
+
+    def disconnect(self, lease: Lease) -> None:
+        """Count it no longer; only with the lock held."""
+        if lease.connected:
+            lease.connected = False
+            self.connected -= 1
+
+    def _wait(self, lease: Lease, gate: threading.Lock, timeout: float | None) -> None:
+        seconds = -1.0 if timeout is None else min(max(timeout, 0.0), threading.TIMEOUT_MAX)
+        try:
+            if gate.acquire(timeout=seconds):
+                return
+        except BaseException:  # Ctrl-C, most likely
+            with self:
+                self._waiting.pop(lease, None)
+            lease.release()
+            raise
+        with self:
+            if lease.held:  # at the very last moment
+                return
+            del self._waiting[lease]
+            message = self._complaint(lease.host, seconds)
+        raise PoolTimeout(message)
+
+    def _complaint(self, host: str, seconds: float) -> str:
+        here = self._hosts.get(host, 0)
+        if here >= self.per_host < self.total:
+            setting, limit, used = "max_connections_per_host", self.per_host, here
+        else:
+            setting, limit, used = "max_connections", self.total, self.in_use
+        return (
+            f"no connection to {host} became free within {seconds:.3g} s: {used} of {limit} "
+            f"({setting}) are in use and {len(self._waiting)} more calls wait; "
+            f"raise {setting} or pool_timeout, and close streamed responses"
+        )
+
+    def _has_room(self, host: str) -> bool:
+        return self.in_use < self.total and self._hosts.get(host, 0) < self.per_host
+
+    def _grant(self, lease: Lease) -> None:
+        self.in_use += 1
+        self._hosts[lease.host] = self._hosts.get(lease.host, 0) + 1
+        lease.held = True
+
+    def _take_back(self, lease: Lease) -> None:
+        self._returned.append(lease)
+        self._settle()
+
+    def _settle(self) -> None:
+        # Whoever holds the lock looks again after it has let go of it: nothing is left lying.
+        while self._returned and self._lock.acquire(blocking=False):
+            try:
+                self._drain()
+            finally:
+                self._lock.release()
+
+    def _drain(self) -> None:
+        while self._returned:
+            lease = self._returned.popleft()
+            if lease.held:
+                lease.held = False
+                self.disconnect(lease)
+                self.in_use -= 1
+                left = self._hosts[lease.host] - 1
+                if left:
+                    self._hosts[lease.host] = left
+                else:
+                    del self._hosts[lease.host]
+        while self._waiting and self.in_use < self.total and self._serve_one():
+            pass
+
+    def _serve_one(self) -> bool:
+        for lease, gate in self._waiting.items():
+            if self._has_room(lease.host):
+                del self._waiting[lease]
+                self._grant(lease)
+                gate.release()
+                return True
+        return False

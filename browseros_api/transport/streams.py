@@ -1,0 +1,63 @@
+"""Answers whose bodies the caller reads, and the leases that last as long as they do."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import requests
+from requests.exceptions import ChunkedEncodingError, ContentDecodingError
+from urllib3.response import HTTPResponse
+
+from .limiter import Lease
+
+__all__ = ["lend", "read_body"]
+
+
+class _Lent(HTTPResponse):
+    """The body of a stream: its end, its closing and its disappearance give the lease back."""
+
+    lease: Lease  # the only reference to it
+
+    def release_conn(self) -> None:
+        super().release_conn()
+        self.lease.release()
+
+    def close(self) -> None:
+        super().close()
+        self.lease.release()
+
+
+def lend(response: requests.Response, lease: Lease) -> bool:
+    """Leave ``lease`` to the body of ``response``, if there is a connection behind it."""
+    raw: Any = response.raw
+    if type(raw) is not HTTPResponse or raw.connection is None:
+        return False  # a mock, or read already
+    # Naughty, but urllib3 offers no other place: callbacks on the object would make a cycle of it,
+    # and an abandoned stream would keep its lease until the next garbage collection.
+    raw.lease = lease
+    raw.__class__ = _Lent
+    return True
+
+
+def read_body(response: requests.Response) -> None:
+    """Read the whole body, which then belongs to ``response``.
+
+    Requests follows a redirect even if its body is broken, and nobody knows here whether this one
+    will be followed: such an error is kept for whoever asks for the body.
+    """
+    try:
+        response.content  # noqa: B018
+    except (ChunkedEncodingError, ContentDecodingError) as error:
+        if not response.is_redirect:
+            raise
+        response.raw.stream = _Raiser(error.args[0])
+
+
+class _Raiser:
+    """Reads as the error that reading has met before."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
+        raise self._error

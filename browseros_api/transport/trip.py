@@ -1,0 +1,54 @@
+"""What happens while one request is on its way, in the thread that sends it."""
+
+from __future__ import annotations
+
+import threading
+
+from .limiter import Lease
+
+__all__ = ["Trip", "current_trip", "start", "finish"]
+
+
+class Trip:
+    """One sending of one request, told by the pool and the connection as it goes on.
+
+    Attributes:
+        lease: the right to the connection that it uses.
+        wants_fresh: a connection that was used before will not do.
+        reused: it got a connection that was used before.
+        is_connected: its connection stands, so that bytes of the request may have been written.
+        is_answered: a byte of an answer has come.
+    """
+
+    __slots__ = ("is_answered", "is_connected", "lease", "outer", "reused", "wants_fresh")
+
+    def __init__(self, lease: Lease) -> None:
+        self.lease = lease
+        self.outer: Trip | None = None
+        self.wants_fresh = False
+        self.reused = False
+        self.is_connected = False
+        self.is_answered = False
+
+
+class _Here(threading.local):
+    trip: Trip | None = None
+
+
+_here = _Here()
+
+
+def current_trip() -> Trip | None:
+    """The trip that this thread is on."""
+    return _here.trip
+
+
+def start(trip: Trip) -> None:
+    """Make it this thread's; trips nest, since a body may be made of another answer."""
+    trip.outer = _here.trip
+    _here.trip = trip
+
+
+def finish(trip: Trip) -> None:
+    """Go on with the trip that was interrupted."""
+    _here.trip = trip.outer

@@ -1,0 +1,182 @@
+"""A bound, by the wall clock, of everything that is done on the network inside a ``with`` block."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from types import TracebackType
+from typing import Any
+
+from ..timer import TIMER, Appointment
+
+__all__ = ["Watch", "current_watch"]
+
+
+class _Here(threading.local):
+    watch: Watch | None = None
+
+
+_here = _Here()
+
+
+def current_watch() -> Watch | None:
+    """The innermost watch that binds this thread, if there is one."""
+    return _here.watch
+
+
+class Watch:
+    """Shuts the sockets that its thread uses inside it as soon as ``until`` has come.
+
+    ``until`` is an instant of ``time.monotonic``; ``None`` binds nothing.  The blocked call then
+    ends with some error, or with an answer cut short: ask ``expired``.  Watches nest, and the
+    strictest one counts.  A body belongs to it if it is read inside the block.
+
+    Only what is held can be shut, and letting go excludes shutting: once ``let_go`` has returned,
+    no timer of this watch will touch that socket any more.
+    """
+
+    __slots__ = (
+        "_appointment",
+        "_binding",
+        "_fired",
+        "_held",
+        "_lock",
+        "_outer",
+        "_verdict",
+        "seconds",
+        "until",
+    )
+
+    def __init__(self, until: float | None) -> None:
+        self.until = until
+        self.seconds: float | None = None
+        self._binding: Watch | None = None
+        self._outer: Watch | None = None
+        self._verdict: bool | None = None
+
+    def __enter__(self) -> Watch:
+        outer = self._outer = _here.watch
+        if self.until is None or (
+            outer is not None and outer.until is not None and outer.until <= self.until
+        ):
+            self._binding = outer
+            if outer is not None:
+                self.until, self.seconds = outer.until, outer.seconds
+            return self
+        self.seconds = self.until - time.monotonic()
+        self._binding = self
+        self._fired = False
+        self._appointment: Appointment | None = None
+        self._held: dict[object, tuple[socket.socket, bool]] = {}
+        self._lock = threading.RLock()  # a finalizer that lets go may run while it is held
+        _here.watch = self
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._verdict = self.expired
+        if self._binding is not self:
+            return
+        _here.watch = self._outer
+        if self._appointment is not None:
+            self._appointment.cancel()
+            with self._lock:
+                held, self._held = self._held, {}
+                _close_our_own(held.values())
+
+    @property
+    def expired(self) -> bool:
+        """Whether the time was over before the block was left."""
+        if self._verdict is not None:
+            return self._verdict
+        binding = self._binding
+        if binding is None or binding.until is None:
+            return False
+        if binding._verdict is not None:
+            return binding._verdict
+        return binding._fired or time.monotonic() >= binding.until
+
+    def remaining(self) -> float | None:
+        """Seconds that are left, at least 0; ``None`` without a bound."""
+        return None if self.until is None else max(0.0, self.until - time.monotonic())
+
+    def hold(self, owner: object, sock: Any, *, as_copy: bool = False) -> None:
+        """Shut ``sock``, which ``owner`` uses now, when time is over (or at once, if it is).
+
+        ``as_copy`` holds a descriptor of its own, for a socket that others may close any time.
+        """
+        watch: Watch | None = self._binding
+        while watch is not None:
+            watch._hold(owner, _own_copy(sock) if as_copy else _wire(sock), as_copy)
+            watch = watch._outer
+
+    def let_go(self, owner: object) -> bool:
+        """Forget what ``owner`` uses; tells whether it may have been shut before."""
+        was_shut = False
+        watch: Watch | None = self._binding
+        while watch is not None:
+            was_shut |= watch._let_go(owner)
+            watch = watch._outer
+        return was_shut
+
+    def _hold(self, owner: object, sock: socket.socket | None, is_copy: bool) -> None:
+        if sock is None:
+            return
+        if self._verdict is not None:  # left already
+            _close_our_own([(sock, is_copy)])
+            return
+        if self._appointment is None and self.until is not None:
+            self._appointment = TIMER.at(self.until, self._fire)
+        with self._lock:
+            _close_our_own([self._held.pop(owner, (sock, False))])
+            self._held[owner] = (sock, is_copy)
+            if self._fired:
+                _shut(sock)
+
+    def _let_go(self, owner: object) -> bool:
+        with self._lock:
+            held = self._held.pop(owner, None)
+            if held is None:
+                return False
+            _close_our_own([held])
+            return self._fired
+
+    def _fire(self) -> None:
+        with self._lock:
+            self._fired = True
+            for sock, _ in list(self._held.values()):
+                _shut(sock)
+
+
+def _wire(sock: Any) -> socket.socket | None:
+    # TLS inside TLS is not a socket itself, but has one.
+    while sock is not None and not isinstance(sock, socket.socket):
+        sock = getattr(sock, "socket", None)
+    return sock
+
+
+def _own_copy(sock: Any) -> socket.socket | None:
+    wire = _wire(sock)
+    try:
+        return wire and socket.fromfd(wire.fileno(), wire.family, wire.type)
+    except OSError:  # closed already
+        return None
+
+
+def _shut(sock: socket.socket) -> None:
+    # Not sock.shutdown(): that of a TLS socket drops its encryption first, and its user, who may
+    # be about to write, would send plain text.
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def _close_our_own(held: Any) -> None:
+    for sock, is_copy in held:
+        if is_copy:
+            sock.close()

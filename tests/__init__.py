@@ -1,0 +1,1 @@
+"""The laws of browseros_api, as tests."""
