@@ -26,7 +26,7 @@ from .verbs import Verbs
 __all__ = ["EnhancedAPIClient"]
 
 C = TypeVar("C", bound="EnhancedAPIClient")
-_KEYED = frozenset({"POST", "PATCH"})
+_OURS = ("use_cache", "cache_ttl", "deadline")  # what Session.request takes besides requests' own
 
 
 class EnhancedAPIClient(Verbs[Any]):
@@ -151,7 +151,9 @@ class EnhancedAPIClient(Verbs[Any]):
         return self._useful(self._session.perform(call))
 
     def _planned(self, method: str, endpoint: str, **arguments: Any) -> Call:
-        return self._session.plan(**self._asked(method, endpoint, **arguments))
+        asked = self._asked(method, endpoint, **arguments)
+        ours = {name: asked.pop(name) for name in _OURS if name in asked}
+        return self._session.plan(asked, **ours)
 
     def _asked(
         self, method: str, endpoint: str, *, data: Any = None, json: Any = None,

@@ -9,18 +9,18 @@ from fnmatch import fnmatch
 
 __all__ = ["FAMILIES", "FLOORS", "LONGEST", "WRAPPED", "House", "Module", "looks"]
 
-# Which floor each module or package stands on; the root package looks down on all of them.
+# Which floor each module or package stands on; the root package, which has no name here, too.
 FLOORS = {
     0: (
         *("addresses", "bodies", "environment", "errors", "identity", "journal", "keys"),
         *("pipeline", "replicas", "settings", "timer", "verbs"),
     ),
     1: ("policies", "stores", "transport"),
-    2: ("engine", "session"),
+    2: ("engine", "guard", "plans", "session"),
     3: ("api", "batches", "client"),
-    4: ("aio",),
+    4: ("", "aio"),
     5: ("cli", "views"),
-    6: ("", "__main__"),
+    6: ("__main__",),
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 
@@ -34,7 +34,7 @@ VISITORS_OF_BESIDE = {"cli", "views"}
 
 # Policies that fill more than one file, and the names of the others: a family among themselves.
 FAMILIES = {
-    "breakers": ("breaker_forms", "breaker_states", "circuit_breaker"),
+    "breakers": ("breaker_forms", "breaker_states", "circuit_breaker", "endpoints"),
     "cache": ("freshness",),
     "retry": ("backoff", "outcomes", "replay"),
 }

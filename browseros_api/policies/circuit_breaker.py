@@ -111,7 +111,7 @@ class CircuitBreaker(Passage):
         with self._lock:
             self._notice(now)
             status = {
-                "state": self.current_state.replace("-", "_"),
+                "state": _shown(self.current_state),
                 "failure_count": self.failure_count,
                 "last_failure_time": self.last_failure_time,
                 "rejected_count": self.rejected_count,
@@ -171,7 +171,7 @@ class CircuitBreaker(Passage):
     def __repr__(self) -> str:
         name = f" {self.name!r}" if self.name else ""
         failures = f"{self.failure_count} of {self.fail_max} failures"
-        return f"<{type(self).__name__}{name}: {self.current_state}, {failures}>"
+        return f"<{type(self).__name__}{name}: {_shown(self.current_state)}, {failures}>"
 
     # -- by hand ---------------------------------------------------------------------------------
 
@@ -201,6 +201,10 @@ class CircuitBreaker(Passage):
         with self._lock:
             self._turn(name)
         self._tell_changes()
+
+
+def _shown(state: str) -> str:
+    return state.replace("-", "_")
 
 
 def _seconds(name: str, value: object) -> float:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from functools import lru_cache
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, ClassVar
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.utils import rewind_body
 from urllib3.exceptions import HTTPError
 
 from ..errors import ConnectTimeout, PoolTimeout, ReadTimeout
@@ -19,17 +16,16 @@ from ..journal import masked_url
 from ..settings import Settings
 from .connections import SOCKET_OPTIONS
 from .limiter import Lease
+from .origin import origin
 from .pools import Fleet
-from .sent import is_stale
-from .streams import lend, read_body
+from .replay import is_replaceable
+from .streams import lend, read_whole
 from .trip import Trip, finish, start
 from .watch import Watch, current_watch
 
 __all__ = ["PoolingAdapter"]
 
-_IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
 _FEWEST_POOLS = 64
-_PORTS = {"http": 80, "https": 443}
 
 
 class PoolingAdapter(HTTPAdapter):
@@ -46,7 +42,7 @@ class PoolingAdapter(HTTPAdapter):
     connections kept for each; with ``pool_block`` it limits those in use, too.
     """
 
-    __attrs__ = [*HTTPAdapter.__attrs__, "settings"]
+    __attrs__: ClassVar[list[str]] = [*HTTPAdapter.__attrs__, "settings"]
 
     def __init__(
         self,
@@ -117,8 +113,8 @@ class PoolingAdapter(HTTPAdapter):
         watch = current_watch()
         if watch is not None and watch.expired:
             raise _overdue(request, watch, ConnectTimeout)
-        lease = self._lease(request, watch)
-        trip = Trip(lease)
+        trip = Trip(self._lease(request, watch))
+        is_lent = False
         start(trip)
         try:
             response = self._exchange(
@@ -130,33 +126,83 @@ class PoolingAdapter(HTTPAdapter):
                 cert=cert,
                 proxies=proxies,
             )
-            if not (stream and lend(response, lease)):
-                lease.release()
-            return response
-        except (requests.RequestException, HTTPError) as error:
-            if watch is None or not watch.expired:
-                raise
-            kind = ReadTimeout if trip.is_connected else ConnectTimeout
-            raise _overdue(request, watch, kind) from error
-        except BaseException:
-            raise
+            is_lent = stream and lend(response, trip.lease)
         finally:
             finish(trip)
+            if not is_lent:
+                trip.lease.release()
+        return response
+
+    def close(self) -> None:
+        """Close all connections that are idle; it can be used again."""
+        super().close()
+        self._fleet.idle.close()
+
+    def reset_after_fork(self) -> None:
+        """In a child process: start anew; the connections of the parent are left to the parent."""
+        self._fleet.idle.abandon()
+        self.proxy_manager = {}
+        self.init_poolmanager(
+            self._pool_connections,
+            self._pool_maxsize,
+            block=self._pool_block,
+            **self._pool_kwargs,
+        )
+
+    def statistics(self) -> dict[str, int]:
+        """How many connections and look-ups there were, and how many there are now."""
+        fleet = self._fleet
+        return {
+            "connections_opened": fleet.census.opened,
+            "connections_open": fleet.census.open(),
+            "connections_in_use": fleet.limiter.in_use,
+            "connections_idle": len(fleet.idle),
+            "waiting": fleet.limiter.waiting,
+            "dns_lookups": fleet.dns.lookups,
+            "dns_hits": fleet.dns.hits,
+            "stale_replaced": self._stale_replaced,
+        }
+
+    def __repr__(self) -> str:
+        now = self.statistics()
+        return (
+            f"<{type(self).__name__} [Requests: {now['connections_in_use']} active, "
+            f"{now['waiting']} waiting | Connections: {now['connections_open']} open, "
+            f"{now['connections_idle']} idle]>"
+        )
 
     def _exchange(
         self, trip: Trip, request: requests.PreparedRequest, *, stream: bool, **options: Any
     ) -> requests.Response:
         watch = current_watch()
+        failure: Exception | None = None
         try:
-            response = super().send(request, stream=stream, **options)
-        except requests.ConnectionError as error:
-            if not _is_replaceable(trip, request, error) or (watch and watch.expired):
+            response = self._answer(trip, request, stream=stream, **options)
+            if not stream:
+                read_whole(response, limit=self.settings.max_response_bytes)
+            if watch is None or not watch.expired:
+                return response
+            response.close()  # it may look whole, and be cut
+        except (requests.RequestException, HTTPError) as error:
+            if watch is None or not watch.expired:
                 raise
-            with self._lock:
-                self._stale_replaced += 1
-            trip.wants_fresh = True
-            response = super().send(request, stream=stream, **options)
-        return response
+            failure = error
+        kind = ReadTimeout if trip.is_connected else ConnectTimeout
+        raise _overdue(request, watch, kind) from failure
+
+    def _answer(
+        self, trip: Trip, request: requests.PreparedRequest, **options: Any
+    ) -> requests.Response:
+        try:
+            return super().send(request, **options)
+        except requests.ConnectionError as error:
+            watch = current_watch()
+            if not is_replaceable(trip, request, error) or (watch and watch.expired):
+                raise
+        with self._lock:
+            self._stale_replaced += 1
+        trip.wants_fresh = True
+        return super().send(request, **options)
 
     def _lease(self, request: requests.PreparedRequest, watch: Watch | None) -> Lease:
         patience = self.settings.pool_timeout
@@ -164,7 +210,29 @@ class PoolingAdapter(HTTPAdapter):
         if left is not None:
             patience = left if patience is None else min(patience, left)
         try:
-            return self._fleet.limiter.acquire(_origin(request.url or ""), timeout=patience)
+            return self._fleet.limiter.acquire(origin(request.url or ""), timeout=patience)
         except PoolTimeout as error:
             error.request = request
             raise
+
+
+def _overdue(
+    request: requests.PreparedRequest, watch: Watch, kind: type[ReadTimeout | ConnectTimeout]
+) -> ReadTimeout | ConnectTimeout:
+    return kind(
+        f"{request.method} {masked_url(request.url or '')} "
+        f"took longer than {watch.seconds:.3g} s in total",
+        request=request,
+    )
+
+
+_adapters: weakref.WeakSet[PoolingAdapter] = weakref.WeakSet()
+
+
+def _reset_all() -> None:
+    for adapter in list(_adapters):
+        adapter.reset_after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_all)

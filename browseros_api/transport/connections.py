@@ -129,7 +129,7 @@ class PlainConnection(HTTPConnection):
 
     def _tunnel(self) -> None:
         self.join(current_watch())
-        super()._tunnel()  # type: ignore[misc]
+        super()._tunnel()
         if isinstance(self.sock, ssl.SSLSocket):
             return  # TLS inside TLS leaves the outer one in place, so that it can be cut
         self.leave()  # its descriptor moves to a TLS socket that nobody sees before it stands

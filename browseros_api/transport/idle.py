@@ -65,9 +65,7 @@ class IdleConnections:
     there is no moment in which a connection is counted as neither.
     """
 
-    def __init__(
-        self, limiter: Limiter, *, keepalive: float, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, limiter: Limiter, *, keepalive: float, clock: Callable[[], float]) -> None:
         self._limiter = limiter
         self._keepalive = keepalive
         self._clock = clock

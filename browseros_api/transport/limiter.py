@@ -27,7 +27,7 @@ class Lease:
         self.connected = False
 
     def release(self) -> None:
-        """Give it back.  Never waits, so that finalizers may call it wherever they happen to run."""
+        """Give it back.  Never waits: finalizers may call it, wherever they happen to run."""
         if self.held:
             self._limiter._take_back(self)
 

@@ -58,7 +58,7 @@ class PlainPool(HTTPConnectionPool):
         self._fleet = fleet
 
     @property
-    def ConnectionCls(self) -> Any:  # type: ignore[override]  # noqa: N802
+    def ConnectionCls(self) -> Any:  # type: ignore[override]
         """Ours, unless somebody has put another class, of a mock or of HTTP/2, in its place."""
         usual = super().ConnectionCls
         return _OURS.get(usual, usual)
@@ -113,5 +113,5 @@ class PlainPool(HTTPConnectionPool):
             conn.close()
 
 
-class TlsPool(PlainPool, HTTPSConnectionPool):
+class TlsPool(PlainPool, HTTPSConnectionPool):  # type: ignore[misc]
     """The same over TLS."""

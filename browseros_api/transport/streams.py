@@ -8,9 +8,10 @@ import requests
 from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 from urllib3.response import HTTPResponse
 
+from .body import read_body
 from .limiter import Lease
 
-__all__ = ["lend", "read_body"]
+__all__ = ["lend", "read_whole"]
 
 
 class _Lent(HTTPResponse):
@@ -39,16 +40,18 @@ def lend(response: requests.Response, lease: Lease) -> bool:
     return True
 
 
-def read_body(response: requests.Response) -> None:
-    """Read the whole body, which then belongs to ``response``.
+def read_whole(response: requests.Response, *, limit: int | None) -> None:
+    """Read the whole body, of at most ``limit`` bytes; on any error the connection is closed.
 
     Requests follows a redirect even if its body is broken, and nobody knows here whether this one
     will be followed: such an error is kept for whoever asks for the body.
     """
     try:
-        response.content  # noqa: B018
-    except (ChunkedEncodingError, ContentDecodingError) as error:
-        if not response.is_redirect:
+        read_body(response, limit=limit)
+    except BaseException as error:
+        response.close()
+        is_broken = isinstance(error, (ChunkedEncodingError, ContentDecodingError))
+        if not (is_broken and response.is_redirect):
             raise
         response.raw.stream = _Raiser(error.args[0])
 

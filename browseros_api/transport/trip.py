@@ -6,7 +6,7 @@ import threading
 
 from .limiter import Lease
 
-__all__ = ["Trip", "current_trip", "start", "finish"]
+__all__ = ["Trip", "current_trip", "finish", "start"]
 
 
 class Trip:

@@ -80,7 +80,7 @@ MISHAPS = {
     "cut chunks": Reply(body=b"x" * 100, chunked=True, truncate=50),
 }
 mishaps = pytest.mark.parametrize("mishap", MISHAPS.values(), ids=list(MISHAPS))
-TIMEOUT = (10, 0.2)  # only the silent server makes anybody wait
+TIMEOUT = (10, 1.0)  # only the silent server makes anybody wait
 
 
 @mishaps

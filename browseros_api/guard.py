@@ -1,0 +1,115 @@
+"""The exchange's steps around whatever adapter is mounted.
+
+Not in an adapter of ours, and not in ``send``: a user's own ``mount()``, or a mock, would silently
+take the policies away, and ``send`` runs again for each redirect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, cast
+
+import requests
+from requests import PreparedRequest, Response
+from requests.adapters import BaseAdapter, HTTPAdapter
+
+from .engine import Engine
+from .journal import is_secret
+from .pipeline import Call, Exchange, Proceed, compose
+
+__all__ = ["GuardedExchange"]
+
+
+class GuardedExchange:
+    """The part of a session that sends what is prepared."""
+
+    engine: Engine
+    _find_adapter: Callable[[str], BaseAdapter] | None = None
+
+    def _compose_exchange(self) -> None:
+        engine = self.engine
+        self._exchange = compose(engine.exchange_steps(), engine.transmit)
+        self._sent_by_hand = compose([engine.meter.time], self._send_counted)
+
+    def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
+        """Send a prepared request, as requests does; retried and guarded, but never shared."""
+        engine = self.engine
+        thread = engine.thread
+        kwargs.setdefault("timeout", engine.settings.timeout)
+        if engine.current is None:
+            return self._sent_by_hand(self._call_by_hand(request, kwargs))
+        before, thread.is_sending = getattr(thread, "is_sending", False), True
+        try:
+            response = cast(Response, super().send(request, **kwargs))  # type: ignore[misc]
+        finally:
+            thread.is_sending = before
+        for hop in (*response.history, response):
+            # requests took the time of the whole exchange: retries, delays and body included.
+            if (seconds := hop.__dict__.pop("_answered_after", None)) is not None:
+                hop.elapsed = timedelta(seconds=seconds)
+        return response
+
+    def _call_by_hand(self, request: PreparedRequest, kwargs: dict[str, Any]) -> Call:
+        call = Call(str(request.method), str(request.url), {"request": request, **kwargs})
+        if self.engine.settings.deadline is not None:
+            call.deadline = self.engine.clock() + self.engine.settings.deadline
+        return call
+
+    def _send_counted(self, call: Call) -> Response:
+        with self.engine.making(call):
+            return self.send(**call.arguments)
+
+    @property
+    def get_adapter(self) -> Callable[[str], BaseAdapter]:
+        """Finds the adapter for a URL; while a request is sent, with the engine around it.
+
+        A property, since mocking libraries set this name on the instance and leave it there.
+        """
+        if getattr(self.engine.thread, "is_sending", False):
+            return self._guarded_adapter
+        return self._adapter
+
+    @get_adapter.setter
+    def get_adapter(self, finder: Callable[[str], BaseAdapter]) -> None:
+        own = (GuardedExchange._adapter, GuardedExchange._guarded_adapter)
+        self._find_adapter = None if getattr(finder, "__func__", None) in own else finder
+
+    @get_adapter.deleter
+    def get_adapter(self) -> None:
+        self._find_adapter = None
+
+    def _adapter(self, url: str) -> BaseAdapter:
+        find = self._find_adapter or super().get_adapter  # type: ignore[misc]
+        return cast(BaseAdapter, find(url))
+
+    def _guarded_adapter(self, url: str) -> BaseAdapter:
+        return _Guard(self._adapter(url), self._exchange, self.engine)
+
+    def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
+        """On a redirect to another origin every header that looks like a secret goes."""
+        super().rebuild_auth(prepared_request, response)  # type: ignore[misc]
+        session = cast(requests.Session, self)
+        if session.should_strip_auth(str(response.request.url), str(prepared_request.url)):
+            for name in [name for name in prepared_request.headers if is_secret(name)]:
+                if name.lower() not in ("authorization", "cookie"):  # requests has seen to these
+                    del prepared_request.headers[name]
+
+
+class _Guard(BaseAdapter):
+    """An adapter with the exchange's steps around it, for one hop."""
+
+    def __init__(self, adapter: BaseAdapter, steps: Proceed[Exchange], engine: Engine) -> None:
+        self._adapter, self._steps, self._engine = adapter, steps, engine
+
+    def send(self, request: PreparedRequest, **options: Any) -> Response:  # type: ignore[override]
+        call = self._engine.current or Call(str(request.method), str(request.url))
+        response = self._steps(Exchange(request, options, call, adapter=self._adapter))
+        response.connection = cast(HTTPAdapter, self)  # digest auth sends through it
+        return response
+
+    def close(self) -> None:
+        self._adapter.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._adapter, name)
