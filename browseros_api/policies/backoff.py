@@ -52,5 +52,5 @@ def retry_after(value: str | None, *, now: float) -> float | None:
         if date.tzinfo is None:  # the asctime form has no zone: it is UTC, as every HTTP date is
             date = date.replace(tzinfo=timezone.utc)
         return min(max(0.0, date.timestamp() - now), sys.float_info.max)
-    except (ValueError, TypeError, IndexError, OverflowError):
+    except (ValueError, TypeError, IndexError, OverflowError):  # all of them, over its versions
         return None

@@ -116,7 +116,6 @@ class Retry:
         self, exchange: Exchange, proceed: Proceed[Exchange], outcome: Outcome
     ) -> Outcome:
         # Only here, and not at the head of the file: importing tenacity imports asyncio.
-        # Here, and not at the head of the file, since it imports all of asyncio.
         from tenacity import DoAttempt, DoSleep, RetryCallState, Retrying  # noqa: PLC0415
 
         # One of its own for each exchange: callbacks may call the session again in this thread.
@@ -129,7 +128,6 @@ class Retry:
         state = RetryCallState(retrying, fn=None, args=(), kwargs={})
         # An error goes in as a result, too: raised through tenacity it would collect its frames.
         state.set_result(outcome)
-        del outcome
         retrying.begin()
         try:
             while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import Any, ClassVar
+from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -42,7 +42,7 @@ class PoolingAdapter(HTTPAdapter):
     connections kept for each; with ``pool_block`` it limits those in use, too.
     """
 
-    __attrs__: ClassVar[list[str]] = [*HTTPAdapter.__attrs__, "settings"]
+    __attrs__ = [*HTTPAdapter.__attrs__, "settings"]  # noqa: RUF012
 
     def __init__(
         self,

@@ -113,5 +113,5 @@ class PlainPool(HTTPConnectionPool):
             conn.close()
 
 
-class TlsPool(PlainPool, HTTPSConnectionPool):  # type: ignore[misc]
+class TlsPool(PlainPool, HTTPSConnectionPool):  # type: ignore[override]
     """The same over TLS."""

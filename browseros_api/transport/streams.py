@@ -30,9 +30,9 @@ class _Lent(HTTPResponse):
 
 def lend(response: requests.Response, lease: Lease) -> bool:
     """Leave ``lease`` to the body of ``response``, if there is a connection behind it."""
-    raw: Any = response.raw
-    if type(raw) is not HTTPResponse or raw.connection is None:
+    if type(response.raw) is not HTTPResponse or response.raw.connection is None:
         return False  # a mock, or read already
+    raw: Any = response.raw
     # Naughty, but urllib3 offers no other place: callbacks on the object would make a cycle of it,
     # and an abandoned stream would keep its lease until the next garbage collection.
     raw.lease = lease

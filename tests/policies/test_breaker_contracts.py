@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 import gc
 import inspect
+import os
 import pickle
+import signal
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +17,7 @@ import pybreaker
 import pytest
 
 from browseros_api.policies.breakers import CircuitBreaker
+from browseros_api.testing import wait_until
 from tests.policies.breaking import Boom, Diary, fail, refused, trip
 
 
@@ -38,9 +42,11 @@ class Named(CircuitBreaker):
         self.team = team
 
 
-@pytest.mark.parametrize(
-    "copied", [copy.copy, copy.deepcopy, lambda b: pickle.loads(pickle.dumps(b))]
-)
+def pickled(breaker: CircuitBreaker) -> Any:
+    return pickle.loads(pickle.dumps(breaker))
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
 def test_a_copy_has_the_settings_and_starts_closed(copied: Callable[[Any], Any]) -> None:
     original = Named("payments")
     trip(original)
@@ -74,6 +80,58 @@ def test_a_breaker_that_nobody_holds_goes_away() -> None:
     del breaker
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_child_finds_every_lock_free_and_every_trial_over(
+    breaker: CircuitBreaker,
+) -> None:
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with breaker._lock:
+            held.set()
+            release.wait(30)
+
+    breaker.half_open()
+    permits = [breaker.admit(), breaker.admit()]
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        assert held.wait(5)
+        child = os.fork()
+        if child == 0:
+            verdict = 1
+            try:
+                breaker.settle(permits[0], Boom("the parent's"))
+                breaker.forgive(breaker.admit())
+                breaker.call(lambda: 1)
+                verdict = 0 if (breaker.state, breaker.success_counter) == ("half_open", 1) else 2
+            finally:
+                os._exit(verdict)
+        assert exit_status(child) == 0
+    finally:
+        release.set()
+        holder.join(5)
+    breaker.settle(permits[0], None)
+    breaker.settle(permits[1], None)
+    assert breaker.state == "closed"
+
+
+def exit_status(child: int) -> int:
+    """How the child process ended; one that hangs is ended."""
+    try:
+        _, status = wait_until(lambda: ended(child), timeout=10, message="the child hangs")
+    except AssertionError:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise
+    return os.waitstatus_to_exitcode(status)
+
+
+def ended(child: int) -> tuple[int, int] | None:
+    found = os.waitpid(child, os.WNOHANG)
+    return found if found[0] else None
 
 
 def test_what_is_relied_on_in_pybreaker_is_there() -> None:

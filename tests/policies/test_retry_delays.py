@@ -154,6 +154,14 @@ def test_more_seconds_than_a_float_holds_are_still_finite() -> None:
     assert 1e300 < wait < math.inf
 
 
+@pytest.mark.parametrize("now", [math.inf, -math.inf, math.nan, 1e308, -1e308])
+def test_a_clock_that_is_out_of_its_mind_does_no_harm(now: float) -> None:
+    """R13"""
+    wait = retry_after("Wed, 06 Nov 2024 08:50:37 GMT", now=now)
+    assert wait is not None
+    assert 0 <= wait < math.inf
+
+
 WORDS = ["Wed,", "06", "Nov", "2024", "08:50:37", "GMT", "+0100", "-", ":", "99", "0", "06-Nov-24"]
 values = st.one_of(
     st.none(),

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -155,31 +156,40 @@ def test_a_hold_that_nobody_releases_is_reported(monkeypatch: pytest.MonkeyPatch
         server.errors.clear()
 
 
-@FORKS
-@FORKS_WITH_THREADS
-def test_a_forked_child_cannot_keep_it_from_ending(connect: Callable[[ApiServer], Wire]) -> None:
-    with ApiServer() as server:
-        server.route("/last", Reply(close=True))
-        wire, other = connect(server), connect(server)
-        for each in (wire, other):
-            each.get("/a")
-            each.answer()
-        hears, speaks = os.pipe()
-        child = os.fork()
-        if child == 0:  # holds a copy of every socket until the parent has seen the end
-            os.close(speaks)
-            os.read(hears, 1)
-            os._exit(0)
-        os.close(hears)
-        other.get("/last")
-        last = other.sock.makefile("rb")  # read after the block, lest a failure leave the child
+@contextmanager
+def a_forked_child() -> Iterator[None]:
+    """A process with a copy of every socket, which it does nothing with."""
+    hears, speaks = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(speaks)
+        os.read(hears, 1)  # until the parent closes its end
+        os._exit(0)
+    os.close(hears)
     try:
-        with last:
-            assert last.read().endswith(b"Connection: close\r\n\r\n")
-        assert wire.rest() == b""
+        yield
     finally:
         os.close(speaks)
         os.waitpid(child, 0)
+
+
+@FORKS
+@FORKS_WITH_THREADS
+def test_a_forked_child_cannot_keep_anything_from_ending(
+    connect: Callable[[ApiServer], Wire],
+) -> None:
+    server = ApiServer().start()
+    try:
+        server.route("/last", Reply(close=True))
+        idle, closed = connect(server), connect(server)
+        wait_until(lambda: server.open_connections == 2)
+        with a_forked_child():
+            closed.get("/last")
+            assert closed.rest().endswith(b"Connection: close\r\n\r\n")
+            server.close()
+            assert idle.rest() == b""
+    finally:
+        server.close()
 
 
 @FORKS
