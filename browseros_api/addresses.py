@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
+
+from requests import PreparedRequest
+
+from .journal import masked_url
 
 __all__ = ["Base"]
 
 _PORTS = {"http": 80, "https": 443}
+_ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_UNFIT = re.compile(r"[?#\\\s\x00-\x1f\x7f]")
 
 
 class Base:
@@ -15,42 +22,51 @@ class Base:
     def __init__(self, url: str) -> None:
         if not isinstance(url, str):
             raise TypeError(f"base_url must be a str, not {type(url).__name__}")
-        stripped = url.strip()
-        if not stripped:
+        self.url = url.strip().rstrip("/")
+        if not self.url:
             raise ValueError("base_url must not be empty; such as 'https://api.example.com'")
-        parts = urlsplit(stripped)
-        if parts.scheme not in _PORTS or not parts.hostname:
-            raise ValueError(f"base_url must be http:// or https:// and a host, not {url!r}")
-        if parts.query or parts.fragment or any(c.isspace() or c < " " for c in stripped):
-            raise ValueError(f"base_url must have no query, fragment or white space, not {url!r}")
-        self.url = stripped.rstrip("/")
-        self._origin = _origin(stripped)
+        if _UNFIT.search(self.url):
+            raise ValueError(
+                "base_url must have no query, fragment, backslash, white space or control "
+                f"character, not {masked_url(url)!r}"
+            )
+        try:
+            self._origin = _origin(self.url)
+        except ValueError as error:
+            raise ValueError(
+                "base_url must be http:// or https:// and a host, such as "
+                f"'https://api.example.com', not {masked_url(url)!r}"
+            ) from error
 
     def join(self, endpoint: str) -> str:
         """The URL of ``endpoint``: a path, or a whole URL if it is of the same origin."""
         if not isinstance(endpoint, str):
             raise TypeError(f"endpoint must be a str, not {type(endpoint).__name__}")
-        if endpoint.startswith("/"):
-            return self.url + endpoint
-        if not endpoint or endpoint[0] in "?#":
-            return self.url + endpoint
-        if "://" in endpoint.partition("?")[0].partition("#")[0]:
+        if _ABSOLUTE.match(endpoint):
             return self._own(endpoint)
+        if not endpoint or endpoint[0] in "/?#":
+            return self.url + endpoint
         return f"{self.url}/{endpoint}"
 
     def _own(self, url: str) -> str:
         # What a client sends carries its keys: they must not leave for another origin.
-        if _origin(url) != self._origin:
+        try:
+            is_own, reason = _origin(url) == self._origin, None
+        except ValueError as error:
+            is_own, reason = False, error
+        if not is_own:
             raise ValueError(
-                f"endpoint must be a path, or a URL of the origin of base_url {self.url!r}, "
-                f"not {url!r}"
-            )
+                "endpoint must be a path, or a URL of the origin of base_url "
+                f"{masked_url(self.url)!r}, not {masked_url(url)!r}"
+            ) from reason
         return url
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme.lower(), parts.hostname, parts.port or _PORTS.get(parts.scheme.lower())
-    except ValueError as error:
-        raise ValueError(f"endpoint or base_url {url!r} is not a URL: {error}") from None
+def _origin(url: str) -> tuple[str, str | None, int]:
+    """Scheme, host and port as requests reads them: its parser and Python's differ on tricks."""
+    request = PreparedRequest()
+    request.prepare_url(url, None)  # what it raises are ValueErrors, all of them
+    parts = urlsplit(str(request.url))
+    if parts.scheme not in _PORTS:
+        raise ValueError(f"the scheme {parts.scheme!r} is neither http nor https")
+    return parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]

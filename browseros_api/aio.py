@@ -1,35 +1,43 @@
 """The client for ``await``: a thin facade over the blocking one.
 
 Calls that must ask run on threads of the facade's own.  A hit is answered on the loop without a
-thread, and a call that follows one in the air only awaits its landing.  A cancelled ``await`` gives
-up its place at once; a request that is already on its way in a thread is not torn down, its answer
-is kept or dropped.
+thread, and a call that follows one in the air only awaits its landing; unless the session has
+hooks, which may block and are heard on a thread.  A cancelled ``await`` gives up its place at once;
+a request that is already on its way in a thread is not torn down, its answer is kept or dropped.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from requests import Response
 
+from .batches import Crew
 from .client import EnhancedAPIClient as BlockingClient
-from .errors import ClientClosed
+from .errors import ClientClosed, DeadlineExceeded
+from .journal import masked_url
 from .pipeline import Call
 from .policies.breakers import CircuitBreaker
+from .policies.flight import Landing
+from .session import Session
 from .verbs import Verbs
 
 __all__ = ["CircuitBreaker", "EnhancedAPIClient"]
 
 C = TypeVar("C", bound="EnhancedAPIClient")
+T = TypeVar("T")
 _END = object()
 
 
-class EnhancedAPIClient(Verbs[Any]):
+class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
     """``browseros_api.EnhancedAPIClient``, awaited: the same arguments, answers and errors.
+
+    It belongs to no loop: calls may come from several, one after the other or at once.
 
     >>> async with EnhancedAPIClient("https://api.example.com") as client:   # doctest: +SKIP
     ...     users = await client.get("/users", params={"page": 1})
@@ -37,14 +45,23 @@ class EnhancedAPIClient(Verbs[Any]):
 
     def __init__(self, base_url: str, *args: Any, **options: Any) -> None:
         self._client = BlockingClient(base_url, *args, **options)
-        self._executor = ThreadPoolExecutor(
-            self._client.session.settings.max_connections, thread_name_prefix="browseros_api-aio"
-        )
+        # Not the client's own: calls submitted there may follow one that waits for a thread here.
+        self._crew = Crew(self.session.settings.max_connections)
 
     @property
     def blocking(self) -> BlockingClient:
         """The client underneath."""
         return self._client
+
+    @property
+    def base_url(self) -> str:
+        """What endpoints are relative to, without a slash at its end."""
+        return self._client.base_url
+
+    @property
+    def session(self) -> Session:
+        """The session underneath: for cookies, auth, proxies, adapters."""
+        return self._client.session
 
     async def start(self: C) -> C:
         """Nothing to do, everything starts when it is needed; an error if the client is closed."""
@@ -52,9 +69,13 @@ class EnhancedAPIClient(Verbs[Any]):
         return self
 
     async def close(self) -> None:
-        """For good; does not wait for requests that are on their way in threads."""
+        """For good; it may be called again.
+
+        Calls that wait for a thread or for their next attempt raise ``ClientClosed``.  Attempts
+        that are on their way are not waited for: they end as they end.
+        """
         self._client.close()
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._crew.dismiss()
 
     async def __aenter__(self: C) -> C:
         return await self.start()
@@ -62,82 +83,108 @@ class EnhancedAPIClient(Verbs[Any]):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def request(self, method: str, endpoint: str, **arguments: Any) -> Any:
+    # -- one call --------------------------------------------------------------------------------
+
+    async def request(
+        self, method: str, endpoint: str, params: Any = None, data: Any = None,
+        headers: Mapping[str, str] | None = None, **arguments: Any,
+    ) -> Any:  # fmt: skip
         """Make one call and decode its answer; see ``browseros_api.EnhancedAPIClient.request``."""
         client = self._client.start()
-        call = client._planned(method, endpoint, **arguments)
-        return client._useful(await self._answered(call))
+        given = {"params": params, "data": data, "headers": headers, **arguments}
+        call = client._planned(method, endpoint, **given)
+        return client._useful(await self._answered(call), call)
 
     async def _answered(self, call: Call) -> Response:
-        session = self._client.session
+        session = self.session
         engine = session.engine
         known = engine.cache.known(call)
         if known is not None:
             call.from_cache = True
-            return session.answer(call, lambda: known.replica(from_cache=True))
+            return await self._heard(call, lambda: known.replica(from_cache=True))
         call.began = engine.meter.begin()
-        if call.key is None or not engine.settings.enable_deduplication:
-            return await self._ask(call)
-        if engine.flights.board(call).leads:
-            return await self._ask(call)
-        return await self._follow(call)
-
-    async def _ask(self, call: Call) -> Response:
-        """Make the call on a thread."""
         try:
-            job = self._executor.submit(copy_context().run, self._perform, call)
-        except RuntimeError:
-            self._give_up(call)
-            raise ClientClosed(f"this client of {self._client.base_url} is closed") from None
-        job.add_done_callback(lambda done: self._give_up(call) if done.cancelled() else None)
-        return await asyncio.wrap_future(job)
-
-    def _perform(self, call: Call) -> Response:
-        try:
-            return self._client.session.perform(call)
-        except StopIteration as error:  # a Future cannot carry it: the await would hang
-            raise RuntimeError("a hook or auth object raised StopIteration") from error
-
-    async def _follow(self, call: Call) -> Response:
-        """Await the landing of the call in the air; take a thread only if one has to ask after all."""
-        session, flights = self._client.session, self._client.session.engine.flights
-        try:
-            landing = asyncio.wrap_future(flights.landing(call))
-            told = await asyncio.wait_for(landing, flights.bound(call))
-        except asyncio.TimeoutError:
-            self._give_up(call)
-            raise flights.gave_up(call) from None
+            told = await self._told(call)
         except BaseException:
             self._give_up(call)
             raise
-        if told.is_answer:
-            flights.leave(call)
-            return session.answer(call, lambda: flights.received(call, told))
-        if told.alone:
-            flights.leave(call)
-            call.key = None
-        return await self._ask(call)
+        if told is None:
+            return await self._on_thread(call, session.perform, call)
+        engine.flights.leave(call)
+        return await self._heard(call, lambda: engine.flights.received(told))
+
+    async def _told(self, call: Call) -> Landing | None:
+        """Await what serves this call as well, without a thread; None: it must ask for itself."""
+        engine = self.session.engine
+        if call.key is None or not engine.settings.enable_deduplication:
+            return None
+        seat = engine.flights.board(call)
+        while not seat.leads:
+            assert seat.landing is not None
+            if not await _done(seat.landing, engine.flights.bound(call)):
+                raise engine.flights.gave_up(call)
+            told = seat.landing.result()
+            if told.alone:
+                return None
+            if engine.flights.is_served(call, told):
+                return told
+            # Not on a thread: followers could fill them all while the next leader waits for one.
+            engine.flights.board_again(call, told)
+        return None
+
+    async def _heard(self, call: Call, find: Callable[[], Response]) -> Response:
+        """End the call with an answer that needs no asking."""
+        session = self.session
+        if session.hooks and session.hooks.get("response"):
+            return await self._on_thread(call, session.answer, call, find)
+        return session.answer(call, find)
+
+    async def _on_thread(
+        self, call: Call, work: Callable[..., Response], *arguments: Any
+    ) -> Response:
+        try:
+            job = self._crew.submit(partial(_carried, work, *arguments))
+        except BaseException:
+            self._give_up(call)
+            raise
+        job.add_done_callback(lambda done: self._give_up(call) if done.cancelled() else None)
+        try:
+            if not await _done(job, self._left(call)) and job.cancel():
+                url = masked_url(call.url)
+                raise DeadlineExceeded(f"{call.method} {url}: deadline passed, waiting in line")
+            return await _outcome(job)
+        finally:
+            job.cancel()  # in case it is this ``await`` that was cancelled, before its turn came
+            del job  # an error must not be held by a frame that its traceback holds
 
     def _give_up(self, call: Call) -> None:
-        engine = self._client.session.engine
+        engine = self.session.engine
         engine.flights.leave(call)
         if call.began is not None:
             engine.meter.end(call, call.began, succeeded=False)
 
-    async def get_many(self, endpoints: Iterable[Any], **arguments: Any) -> AsyncIterator[Any]:
+    def _left(self, call: Call) -> float | None:
+        return None if call.deadline is None else call.deadline - self.session.engine.clock()
+
+    # -- many calls ------------------------------------------------------------------------------
+
+    def get_many(self, endpoints: Iterable[Any], **arguments: Any) -> AsyncIterator[Any]:
         """GET many endpoints at once; as ``browseros_api.EnhancedAPIClient.get_many``."""
-        results = self._client.get_many(endpoints, **arguments)
-        loop = asyncio.get_running_loop()
+        return self._each(self._client.get_many(endpoints, **arguments))
+
+    async def _each(self, results: Any) -> AsyncIterator[Any]:
+        job: Future[Any] | None = None
         try:
             while True:
-                one = await loop.run_in_executor(self._executor, next, results, _END)
+                job = self._crew.submit(partial(next, results, _END))
+                one = await _outcome(job)
                 if one is _END:
                     return
                 yield one
         finally:
-            close = getattr(results, "close", None)
-            if close is not None:
-                close()
+            if job is not None:
+                job.cancel()
+                job.add_done_callback(lambda _: results.close())  # not while a thread is inside
 
     # -- what can be asked and told --------------------------------------------------------------
 
@@ -163,3 +210,39 @@ class EnhancedAPIClient(Verbs[Any]):
     async def get_cached(self, endpoint: str, **arguments: Any) -> Any:
         """What ``get`` would be answered from the cache; None if nothing."""
         return self._client.get_cached(endpoint, **arguments)
+
+    def __repr__(self) -> str:
+        return f"<aio.{repr(self._client)[1:]}"
+
+
+def _carried(work: Callable[..., Response], *arguments: Any) -> Response:
+    try:
+        return work(*arguments)
+    except StopIteration as error:  # which no coroutine can raise
+        raise RuntimeError("a hook or a callback raised StopIteration") from error
+
+
+async def _done(future: Future[Any], seconds: float | None = None) -> bool:
+    """Await that ``future`` is done, so long at the most; that it is awaited never cancels it."""
+    if future.done():
+        return True
+    loop = asyncio.get_running_loop()
+    bell: asyncio.Future[None] = loop.create_future()
+
+    def ring(_: Future[Any]) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            loop.call_soon_threadsafe(bell.cancel)  # which is harmless if it has given up
+
+    future.add_done_callback(ring)
+    await asyncio.wait([bell], timeout=seconds)
+    return future.done()
+
+
+async def _outcome(job: Future[T]) -> T:
+    try:
+        await _done(job)
+        if job.cancelled():
+            raise ClientClosed("the client was closed before this call had its turn")
+        return job.result()
+    finally:
+        del job  # an error must not be held by a frame that its traceback holds

@@ -32,10 +32,10 @@ _owner: Session | None = None
 
 def _shared() -> Session:
     global _owner  # noqa: PLW0603  (one engine for the functions, made when first needed)
-    with _lock:
-        if _owner is None:
-            _owner = Session()
-        return _owner
+    if _owner is None:
+        with _lock:
+            _owner = _owner or Session()
+    return _owner
 
 
 def request(method: str, url: str, **kwargs: Any) -> Response:

@@ -1,19 +1,68 @@
-"""Many GETs at once, lazily: a window of them in the air, whatever the number of all."""
+"""Many calls at once: threads for calls that are submitted, and GETs by the window.
+
+Of a batch, whatever its length, only a window is in the air at any time.
+"""
 
 from __future__ import annotations
 
+import os
 import queue
+import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-from .settings import one_of, whole
+from .errors import ClientClosed
+from .settings import one_of
 
-__all__ = ["fetch"]
+__all__ = ["Crew", "fetch"]
 
+T = TypeVar("T")
 _AHEAD = 2  # calls per worker that are begun or waiting before their results are taken
+
+
+class Crew:
+    """Threads of a client's own: there from the first job on, in a forked child anew."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._is_dismissed = False
+        self.reset_after_fork()
+        _CREWS.add(self)
+
+    def reset_after_fork(self) -> None:
+        """No threads, and a lock that nobody holds."""
+        self._lock = threading.Lock()
+        self._executor: ThreadPoolExecutor | None = None
+
+    def submit(self, job: Callable[[], T]) -> Future[T]:
+        """Have ``job`` done, in the context of the caller; what comes of it is in the Future."""
+        with self._lock:
+            if self._is_dismissed:
+                raise ClientClosed("the client was closed; make a new one")
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(self.most, "browseros_api")
+            return self._executor.submit(copy_context().run, job)
+
+    def dismiss(self) -> None:
+        """For good: jobs that were not begun are cancelled, those that were are left to end."""
+        with self._lock:
+            self._is_dismissed = True
+            executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"most": self.most, "_is_dismissed": self._is_dismissed}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.reset_after_fork()
+        _CREWS.add(self)
 
 
 def fetch(
@@ -21,39 +70,51 @@ def fetch(
     max_workers: int, ordered: bool, on_error: str, progress: bool,
 ) -> Iterator[Any]:  # fmt: skip
     """``get`` each of ``endpoints``; see ``EnhancedAPIClient.get_many``."""
-    whole("max_workers", max_workers, least=1)
     one_of("on_error", on_error, ("raise", "return", "skip"))
-    if isinstance(endpoints, (str, bytes)) or not isinstance(endpoints, Iterable):
-        raise TypeError(f"endpoints must be an iterable of endpoints, not {endpoints!r}")
     for name, value in (("ordered", ordered), ("progress", progress)):
         if not isinstance(value, bool):
             raise TypeError(f"{name} must be True or False, not {value!r}")
-    bar = _bar(endpoints) if progress else None
-    batch = _Batch(get, endpoints, arguments, max_workers)
-    return _results(batch, batch.in_order() if ordered else batch.as_completed(), on_error, bar)
+    if isinstance(endpoints, (str, bytes, Mapping)) or not isinstance(endpoints, Iterable):
+        what = "an iterable of endpoints, such as a list or a generator"
+        raise TypeError(f"endpoints must be {what}, not {type(endpoints).__name__}")
+    make_bar = _bar_maker(endpoints) if progress else None
+    return _results(_Batch(get, endpoints, arguments, max_workers), ordered, on_error, make_bar)
 
 
-def _results(batch: _Batch, done: Iterator[Future[Any]], on_error: str, bar: Any) -> Iterator[Any]:
+def _results(
+    batch: _Batch, ordered: bool, on_error: str, make_bar: Callable[[], Any] | None
+) -> Iterator[Any]:
     # A generator of its own, so that wrong arguments raise at the call and not at the first item.
+    bar = make_bar() if make_bar is not None else None
     try:
-        for future in done:
+        for future in batch.in_order() if ordered else batch.as_completed():
             if bar is not None:
                 bar.update()
             error = future.exception()
             if error is None:
                 yield future.result()
-            elif on_error == "raise" or not isinstance(error, Exception):
+            elif on_error == "raise" or not _is_of_one_call(error):
                 raise error
             elif on_error == "return":
                 yield error
+        if batch.failure is not None:
+            raise batch.failure
     finally:
         batch.stop()
         if bar is not None:
             bar.close()
 
 
+def _is_of_one_call(error: BaseException) -> bool:
+    # The next call of a closed client, or after Ctrl-C, would go no better: skipping has no end.
+    return isinstance(error, Exception) and not isinstance(error, ClientClosed)
+
+
 class _Batch:
-    """The window: what is in the air, and threads for it.  Used by one thread only."""
+    """The window: what is in the air, and threads for it.  Used by one thread only.
+
+    ``failure`` is what ``endpoints`` raised: it is told after the answers to those before it.
+    """
 
     def __init__(
         self,
@@ -62,50 +123,57 @@ class _Batch:
         arguments: Mapping[str, Any],
         workers: int,
     ) -> None:
+        self.failure: Exception | None = None
         self._get, self._arguments = get, arguments
         self._endpoints = iter(endpoints)
         self._width = workers * _AHEAD
         self._workers = workers
         self._executor: ThreadPoolExecutor | None = None
-        self._open: set[Future[Any]] = set()
 
     def in_order(self) -> Iterator[Future[Any]]:
         window: deque[Future[Any]] = deque()
         while True:
             while len(window) < self._width and (future := self._next()) is not None:
                 window.append(future)
+                if window[0].done():  # hand it out before asking for more, which may take its time
+                    break
             if not window:
                 return
             first = window.popleft()
             first.exception()  # waits
-            self._open.discard(first)
             yield first
 
     def as_completed(self) -> Iterator[Future[Any]]:
         done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+        flying = 0
         while True:
-            while len(self._open) < self._width and (future := self._next()) is not None:
+            while flying < self._width and (future := self._next()) is not None:
+                flying += 1
                 future.add_done_callback(done.put)
-            if not self._open:
+                if not done.empty():
+                    break
+            if not flying:
                 return
             first = done.get()
-            self._open.discard(first)
+            flying -= 1
             yield first
 
     def _next(self) -> Future[Any] | None:
-        for item in self._endpoints:
-            given = dict(item) if isinstance(item, Mapping) else {"endpoint": item}
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(self._workers, "browseros_api-batch")
-            future = self._executor.submit(
-                copy_context().run, self._one, {**self._arguments, **given}
-            )
-            self._open.add(future)
-            return future
+        """The next call, begun; None if there is none."""
+        try:
+            for item in self._endpoints:
+                return self._begin(item)
+        except Exception as failure:
+            self.failure = failure
+        self._endpoints = iter(())  # for good: it may not end well a second time
         return None
 
-    def _one(self, arguments: dict[str, Any]) -> Any:
-        return self._get(**arguments)
+    def _begin(self, item: Any) -> Future[Any]:
+        given = item if isinstance(item, Mapping) else {"endpoint": item}
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(self._workers, "browseros_api-batch")
+        call = {**self._arguments, **given}
+        return self._executor.submit(copy_context().run, _got, self._get, call)
 
     def stop(self) -> None:
         """Nothing new begins; what is in the air lands unseen."""
@@ -113,12 +181,26 @@ class _Batch:
             self._executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _bar(endpoints: Iterable[Any]) -> Any:
+def _got(get: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    return get(**arguments)
+
+
+def _bar_maker(endpoints: Iterable[Any]) -> Callable[[], Any]:
     try:
         from tqdm.auto import tqdm  # noqa: PLC0415  (an extra)
     except ImportError:
-        raise ImportError(
-            "progress=True needs tqdm: pip install browseros-api[progress]"
-        ) from None
+        raise ImportError("progress=True needs tqdm: pip install browseros-api[progress]") from None
     total = len(endpoints) if isinstance(endpoints, Sized) else None
-    return tqdm(total=total, unit="call")
+    return partial(tqdm, total=total, unit="call")
+
+
+_CREWS: weakref.WeakSet[Crew] = weakref.WeakSet()
+
+
+def _reset_all() -> None:
+    for crew in list(_CREWS):
+        crew.reset_after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_all)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, Literal, TypeVar
 
 from requests import Response
-from requests.utils import check_header_validity
 
 from .addresses import Base
-from .batches import fetch
-from .bodies import as_json, decoded, encoded, failure
+from .batches import Crew, fetch
+from .bodies import add_content_type, check_options, checked_headers, decoded, failure, payload
 from .errors import ClientClosed
+from .journal import masked_url
 from .pipeline import Call
 from .policies.backoff import retry_after
 from .policies.breakers import CircuitBreaker
 from .session import Session
-from .settings import duration
-from .verbs import Verbs
+from .settings import Settings, duration, whole
+from .verbs import Verbs, checked_method
 
 __all__ = ["EnhancedAPIClient"]
 
@@ -60,7 +58,8 @@ class EnhancedAPIClient(Verbs[Any]):
     ) -> None:  # fmt: skip
         self._base = Base(base_url)
         bound = duration("timeout", timeout)
-        given = _checked_headers(headers)
+        given = checked_headers(headers)
+        Settings.check_names(options)
         if circuit_breaker is not None and not isinstance(circuit_breaker, CircuitBreaker):
             raise TypeError(f"circuit_breaker must be a CircuitBreaker, not {circuit_breaker!r}")
         self._session = Session(
@@ -72,8 +71,7 @@ class EnhancedAPIClient(Verbs[Any]):
             enable_circuit_breaker=enable_circuit_breaker, debug=debug, base_url=self._base.url,
         )  # fmt: skip
         self._session.headers.update(given)
-        self._lock = threading.Lock()
-        self._executor: ThreadPoolExecutor | None = None
+        self._crew = Crew(max_connections)
         self._closed = False
 
     # -- life ------------------------------------------------------------------------------------
@@ -94,13 +92,14 @@ class EnhancedAPIClient(Verbs[Any]):
         return self
 
     def close(self) -> None:
-        """For good: connections close, calls that wait for their next attempt end; idempotent."""
-        with self._lock:
-            self._closed = True
-            executor, self._executor = self._executor, None
+        """For good; it may be called again.
+
+        Calls that wait for their next attempt raise ``ClientClosed``, attempts that are on their
+        way may end, what was submitted and has not begun is cancelled, idle connections close.
+        """
+        self._closed = True
         self._session.engine.close()
-        if executor is not None:
-            executor.shutdown(wait=False, cancel_futures=True)
+        self._crew.dismiss()
         self._session.close()
 
     def __enter__(self: C) -> C:
@@ -111,7 +110,7 @@ class EnhancedAPIClient(Verbs[Any]):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise ClientClosed(f"this client of {self.base_url} is closed; make a new one")
+            raise ClientClosed(f"{self!r} was closed; make a new one")
 
     # -- one call --------------------------------------------------------------------------------
 
@@ -144,68 +143,54 @@ class EnhancedAPIClient(Verbs[Any]):
             ClientClosed: the client is closed.
         """
         self._check_open()
-        call = self._planned(
+        return self._made(self._planned(
             method, endpoint, params=params, data=data, headers=headers, json=json, files=files,
             use_cache=use_cache, cache_ttl=cache_ttl, deadline=deadline, **arguments,
-        )  # fmt: skip
-        return self._useful(self._session.perform(call))
+        ))  # fmt: skip
 
-    def _planned(self, method: str, endpoint: str, **arguments: Any) -> Call:
-        asked = self._asked(method, endpoint, **arguments)
-        ours = {name: asked.pop(name) for name in _OURS if name in asked}
-        return self._session.plan(asked, **ours)
+    def _planned(
+        self, method: str, endpoint: str, *, data: Any = None, json: Any = None, files: Any = None,
+        headers: Mapping[str, str] | None = None, **options: Any,
+    ) -> Call:  # fmt: skip
+        """The call that ``request`` makes of these; errors name the argument that is wrong."""
+        ours = {name: options.pop(name) for name in _OURS if name in options}
+        check_options(options)
+        given = checked_headers(headers)
+        body, is_json = payload(data, json, files)
+        add_content_type(given, self._session.headers, is_json=is_json, is_form=bool(files))
+        asked = {"method": checked_method(method), "url": self._base.join(endpoint)}
+        return self._session.plan({**asked, "headers": given or None, **body, **options}, **ours)
 
-    def _asked(
-        self, method: str, endpoint: str, *, data: Any = None, json: Any = None,
-        headers: Mapping[str, str] | None = None, **arguments: Any,
-    ) -> dict[str, Any]:  # fmt: skip
-        """What the session is asked for this call; errors name the argument that is wrong."""
-        if not isinstance(method, str) or not method:
-            raise TypeError(f"method must be a str such as 'GET', not {method!r}")
-        arguments = {name: value for name, value in arguments.items() if value is not None}
-        given = _checked_headers(headers)
-        if data is not None and json is not None:
-            raise TypeError("data and json cannot both be given")
-        if arguments.get("files"):
-            arguments["data"] = data
-        else:
-            body, is_json = (as_json("json", json), True) if json is not None else encoded(data)
-            arguments["data"] = body
-            if is_json and not _names(given, self._session.headers, "content-type"):
-                given["Content-Type"] = "application/json"
-        return {
-            "method": method, "url": self._base.join(endpoint), "headers": given or None,
-            **arguments,
-        }  # fmt: skip
+    def _made(self, call: Call) -> Any:
+        self._check_open()
+        return self._useful(self._session.perform(call), call)
 
-    def _useful(self, response: Response) -> Any:
+    def _useful(self, response: Response, call: Call | None = None) -> Any:
         """What the caller gets of an answer."""
+        engine = self._session.engine
         if response.status_code >= 400:
-            engine = self._session.engine
             seconds = retry_after(response.headers.get("Retry-After"), now=engine.wall())
             raise failure(response, retry_after=seconds)
         try:
             return decoded(response)
         except Exception:
-            self._session.engine.meter.disappoint()
+            engine.meter.disappoint()
+            if call is not None and call.key is not None:
+                engine.cache.answers.delete(call.key)  # it would be as broken the next time
             raise
 
     # -- many calls ------------------------------------------------------------------------------
 
     def submit(self, method: str, endpoint: str, **arguments: Any) -> Future[Any]:
-        """``request`` on a thread of the client's own; the result comes through the Future."""
+        """``request`` on a thread of the client's own; the result comes through the Future.
+
+        What is wrong with the arguments is raised here.  A ``deadline`` counts from here.
+        """
         self._check_open()
-        context = copy_context()
-        with self._lock:
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(
-                    self._session.settings.max_connections, thread_name_prefix="browseros_api"
-                )
-            executor = self._executor
-        return executor.submit(context.run, partial(self.request, method, endpoint, **arguments))
+        return self._crew.submit(partial(self._made, self._planned(method, endpoint, **arguments)))
 
     def get_many(
-        self, endpoints: Iterable[Any], *, max_workers: int | None = None, ordered: bool = True,
+        self, endpoints: Iterable[Any], *, max_workers: int = 32, ordered: bool = True,
         on_error: Literal["raise", "return", "skip"] = "raise", progress: bool = False,
         **arguments: Any,
     ) -> Iterator[Any]:  # fmt: skip
@@ -214,10 +199,10 @@ class EnhancedAPIClient(Verbs[Any]):
         Args:
             endpoints: any iterable of endpoints; an item may also be a dict of ``get`` arguments,
                 such as ``{"endpoint": "/users", "params": {"page": 2}}``.
-            max_workers: threads (default: 32, or ``max_connections`` if that is less).
+            max_workers: threads; never more than ``max_connections``.
             ordered: results in the order of ``endpoints``; otherwise as they come in.
             on_error: ``"raise"`` ends the batch, ``"return"`` puts the exception in the result's
-                place, ``"skip"`` leaves it out.
+                place, ``"skip"`` leaves it out.  A closed client ends it in any case.
             progress: show a tqdm bar (extra ``progress``).
             arguments: for every ``get``.
 
@@ -225,10 +210,11 @@ class EnhancedAPIClient(Verbs[Any]):
             An iterator of decoded answers.  Closing it, or an error, cancels what has not begun.
         """
         self._check_open()
-        workers = min(32, self._session.settings.max_connections)
+        self._planned("GET", "", **arguments)  # what is wrong with them is raised here
+        workers = min(whole("max_workers", max_workers, least=1), self._crew.most)
         return fetch(
-            self.get, endpoints, arguments, ordered=ordered, on_error=on_error, progress=progress,
-            max_workers=workers if max_workers is None else max_workers,
+            self.get, endpoints, arguments, max_workers=workers, ordered=ordered,
+            on_error=on_error, progress=progress,
         )  # fmt: skip
 
     # -- what can be asked and told --------------------------------------------------------------
@@ -251,7 +237,8 @@ class EnhancedAPIClient(Verbs[Any]):
 
     def get_cached(self, endpoint: str, **arguments: Any) -> Any:
         """What ``get(endpoint, **arguments)`` would be answered from the cache; None if nothing."""
-        return self._get_cached(self.cache_key(endpoint, **arguments))
+        known = self._session.engine.cache.known(self._planned("GET", endpoint, **arguments))
+        return None if known is None else decoded(known.replica(from_cache=True))
 
     def _get_cached(self, key: str | None) -> Any:
         entry = None if key is None else self._session.engine.cache.answers.get(key)
@@ -259,30 +246,4 @@ class EnhancedAPIClient(Verbs[Any]):
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
-        return f"<EnhancedAPIClient [{self.base_url}: {state}]>"
-
-
-def _checked_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
-    if headers is None:
-        return {}
-    if not isinstance(headers, Mapping):
-        raise TypeError(f"headers must be a mapping of str to str, not {type(headers).__name__}")
-    for name, value in headers.items():
-        if value is not None:
-            _check_header(name, value)
-    return dict(headers)
-
-
-def _check_header(name: Any, value: Any) -> None:
-    kind: Callable[..., Exception] = ValueError
-    try:
-        check_header_validity((name, value))
-    except Exception as error:
-        if not isinstance(name, (str, bytes)) or not isinstance(value, (str, bytes)):
-            kind = TypeError
-        raise kind(f"headers: {name!r} must be a header of text without line breaks") from error
-
-
-def _names(*headers: Any) -> bool:
-    *mappings, wanted = headers
-    return any(name.lower() == wanted for mapping in mappings for name in mapping)
+        return f"<EnhancedAPIClient [{masked_url(self.base_url)}: {state}]>"

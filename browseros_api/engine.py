@@ -36,7 +36,7 @@ from .policies.meter import Meter
 from .policies.retry import Retry
 from .settings import Settings
 from .transport.adapter import PoolingAdapter
-from .transport.body import read_body
+from .transport.body import read_body, skim_body
 from .transport.sent import never_sent
 from .transport.watch import Watch
 
@@ -139,7 +139,11 @@ class Engine:
         response.__dict__["_answered_after"] = time.perf_counter() - began
         response.__dict__.setdefault("from_cache", False)
         if not exchange.streams:
-            read_body(response, limit=self.settings.max_response_bytes)
+            follows = exchange.call.arguments.get("allow_redirects", True)
+            if follows and response.is_redirect:
+                skim_body(response)
+            else:
+                read_body(response, limit=self.settings.max_response_bytes)
         return response
 
     def _too_late(self, exchange: Exchange) -> DeadlineExceeded:
@@ -186,6 +190,7 @@ class Engine:
         for part in (self.flights, self.cache, self.breakers, self.adapter):
             part.reset_after_fork()
         self.meter.reset_lock()
+        self.retry.reset_lock()
 
     def read(self) -> dict[str, Any]:
         """Every figure there is."""

@@ -7,11 +7,12 @@ from typing import Any
 
 __all__ = ["Environment"]
 
-_DECIDES = (
-    *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
-    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
-    *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC", "HOME", "USERPROFILE"),
+# Besides all whose names end with "_proxy", in any case.  REQUEST_METHOD: where it is set, the
+# standard library takes itself for a CGI script and does not believe in HTTP_PROXY.
+_DECIDES = frozenset(
+    {"CURL_CA_BUNDLE", "HOME", "NETRC", "REQUESTS_CA_BUNDLE", "REQUEST_METHOD", "USERPROFILE"}
 )
+_Variables = tuple[tuple[str, str | None], ...]
 
 
 class Environment:
@@ -21,30 +22,35 @@ class Environment:
     """
 
     def __init__(self) -> None:
-        self._seen: tuple[Any, tuple[str | None, ...], tuple[str, ...]] = (None, (), ())
+        self._seen: tuple[Any, _Variables, tuple[str, ...]] = (None, (), ())
 
-    def variables(self) -> tuple[str | None, ...]:
-        """The values of the variables that matter to a request, in a fixed order."""
+    def variables(self) -> _Variables:
+        """The variables that matter to a request, with their values, in a fixed order."""
         return self._look()[1]
 
-    def netrc_stamp(self) -> tuple[tuple[str, int, int], ...]:
-        """The netrc files that exist, with size and time of change: equal means unchanged."""
+    def netrc_stamp(self) -> tuple[tuple[str, int, int, int], ...]:
+        """The netrc files that exist, as they are on the disk: equal means unchanged."""
         found = []
         for path in self._look()[2]:
             try:
                 status = os.stat(path)
             except OSError:
                 continue
-            found.append((path, status.st_size, status.st_mtime_ns))
+            found.append((path, status.st_ino, status.st_size, status.st_mtime_ns))
         return tuple(found)
 
-    def _look(self) -> tuple[Any, tuple[str | None, ...], tuple[str, ...]]:
+    def _look(self) -> tuple[Any, _Variables, tuple[str, ...]]:
         # Comparing CPython's own encoded dictionary takes 0.4 us; ten os.environ.get take 12.
         current = getattr(os.environ, "_data", None)
         if current is None or current != self._seen[0]:
-            variables = tuple(os.environ.get(name) for name in _DECIDES)
-            self._seen = (dict(current) if current is not None else None, variables, _netrc_paths())
+            copy = None if current is None else dict(current)  # first: a later change will be seen
+            self._seen = (copy, _variables(), _netrc_paths())
         return self._seen
+
+
+def _variables() -> _Variables:
+    names = [name for name in os.environ if name in _DECIDES or name.lower().endswith("_proxy")]
+    return tuple((name, os.environ.get(name)) for name in sorted(names))
 
 
 def _netrc_paths() -> tuple[str, ...]:

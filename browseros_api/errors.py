@@ -20,7 +20,7 @@ Every timeout is a ``TimeoutError`` too, and on Python 3.10, where it is another
 from __future__ import annotations
 
 import sys
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pybreaker
 import requests
@@ -101,19 +101,27 @@ class ClientClosed(RuntimeError):
     """The client was closed, before the call or while it was waiting."""
 
 
+_WITH_TIMEOUT: dict[type[requests.RequestException], type[requests.RequestException]] = {
+    requests.ConnectTimeout: ConnectTimeout,
+    requests.ReadTimeout: ReadTimeout,
+    requests.Timeout: ReadTimeout,  # as raised by mocks; it may have reached the server
+}
+
+
 def as_timeout(error: requests.RequestException) -> requests.RequestException:
-    """The same error, as a class that is a ``TimeoutError`` too where it tells of a timeout."""
-    if isinstance(error, TimeoutError):
-        return error
-    if isinstance(error, requests.ConnectTimeout):
-        kind: type[requests.RequestException] = ConnectTimeout
-    elif isinstance(error, requests.ReadTimeout):
-        kind = ReadTimeout
-    elif type(error) is requests.ConnectionError and _tells_of_a_read_timeout(error):
+    """The same error, as a class that is a ``TimeoutError`` too where it tells of a timeout.
+
+    Subclasses that somebody else has made are left as they are.
+    """
+    kind = _WITH_TIMEOUT.get(type(error))
+    if type(error) is requests.ConnectionError and _tells_of_a_read_timeout(error):
         kind = BodyTimeout
-    else:
+    if kind is None:
         return error
-    return _rebuilt(error, kind)
+    told = _rebuilt(error, kind)
+    told.__cause__, told.__context__ = error.__cause__, error.__context__
+    told.__suppress_context__ = error.__suppress_context__
+    return told
 
 
 def clone(error: E) -> E:
@@ -130,11 +138,18 @@ def clone(error: E) -> E:
 
 
 def _rebuilt(error: BaseException, kind: type[E]) -> E:
+    """An exception of ``kind`` with all that ``error`` has been given, but no history."""
     copy = kind.__new__(kind, *error.args)
+    # Not its own __init__, which may want other arguments, or do something; but that of the class
+    # from C, which fills in what is neither in args nor in __dict__ (errno, a Unicode error's end).
+    builtin: Any = next(base for base in kind.__mro__ if base.__module__ == "builtins")
+    builtin.__init__(copy, *error.args)
     copy.args = error.args
     copy.__dict__.update(error.__dict__)
-    copy.__cause__ = error.__cause__
-    copy.__suppress_context__ = error.__suppress_context__
+    if "__notes__" in copy.__dict__:
+        copy.__dict__["__notes__"] = list(copy.__dict__["__notes__"])
+    if isinstance(error, OSError) and isinstance(copy, OSError) and error.filename is not None:
+        copy.filename = error.filename  # it is in neither
     return copy
 
 

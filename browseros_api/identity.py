@@ -16,18 +16,23 @@ import requests
 from requests.auth import HTTPBasicAuth, HTTPDigestAuth, HTTPProxyAuth
 from requests.cookies import RequestsCookieJar, cookiejar_from_dict, merge_cookies
 from requests.sessions import merge_setting
+from requests.structures import CaseInsensitiveDict
 from requests.utils import get_netrc_auth
 
 from .environment import Environment
-from .keys import NEVER_SELECTS, Unnamable, digest, effective_headers, frozen
+from .keys import ALL_COOKIES, NEVER_SELECTS, Unnamable, digest, effective_headers, frozen
 
 __all__ = ["Identity", "Name"]
 
 _MEMO = 4096  # names remembered at least; more where the cache holds more
 
+
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A call's key, the headers that it will send, and its URL without the query."""
+    """A call's key, the headers that it will send, and its URL without the query.
+
+    Among the headers, ``ALL_COOKIES`` stands for the cookies that only a redirect could ask for.
+    """
 
     key: str
     headers: Mapping[str, str]
@@ -57,12 +62,10 @@ class Identity:
                     self._names.clear()
                 self._names[raw] = known
             return known
-        except (Unnamable, TypeError, ValueError, requests.RequestException):
-            return None  # bad input among them: requests will say what is wrong with it
+        except (Unnamable, *_UNREADABLE):
+            return None
 
-    def _raw(
-        self, session: requests.Session, method: str, arguments: Mapping[str, Any]
-    ) -> _Raw:
+    def _raw(self, session: requests.Session, method: str, arguments: Mapping[str, Any]) -> _Raw:
         given = arguments.get
         return (
             method,
@@ -71,8 +74,8 @@ class Identity:
             frozen(session.params) if session.params else None,
             _frozen_headers(session.headers),
             frozen(given("headers")),
-            _named_auth(given("auth") or session.auth),
-            _cookie_header(session, arguments) if _has_cookies(session, arguments) else None,
+            _named_auth(session.auth if given("auth") is None else given("auth")),
+            _cookies(session, arguments) if _has_cookies(session, arguments) else None,
             (
                 frozen(given("allow_redirects", True)),
                 *[frozen(given(name)) for name in ("proxies", "verify", "cert")],
@@ -87,10 +90,12 @@ class Identity:
 
 _Raw = tuple[Any, ...]
 
+# What bad input raises, of which requests will say what is wrong with it, and cookies that another
+# thread is changing (RuntimeError).
+_UNREADABLE = (AttributeError, TypeError, ValueError, RuntimeError, requests.RequestException)
 
-def _named(
-    session: requests.Session, method: str, arguments: Mapping[str, Any], raw: _Raw
-) -> Name:
+
+def _named(session: requests.Session, method: str, arguments: Mapping[str, Any], raw: _Raw) -> Name:
     url = arguments["url"]
     *_, auth, cookies, route, trusted = raw
     prepared = requests.PreparedRequest()
@@ -98,10 +103,13 @@ def _named(
     asked = str(prepared.url).partition("#")[0]
     headers = effective_headers(session.headers, arguments.get("headers"))
     selecting = {name: value for name, value in headers.items() if name not in NEVER_SELECTS}
-    variables, netrc = trusted or (None, None)
-    if netrc and auth is None:
+    if trusted and trusted[1] and auth is None:
+        # The stamp of the file is in the key too: redirects may need what it says of other hosts.
         auth = ("netrc", get_netrc_auth(url))
-    key = digest("1", method, asked, selecting, auth, cookies, route, variables)
+    sent, known = cookies or (None, None)
+    if known:
+        headers[ALL_COOKIES] = digest(known)
+    key = digest("1", method, asked, selecting, auth, sent, route, trusted)
     return Name(key, headers, asked.partition("?")[0])
 
 
@@ -124,15 +132,21 @@ def _has_cookies(session: requests.Session, arguments: Mapping[str, Any]) -> boo
     return bool(arguments.get("cookies")) or next(iter(session.cookies), None) is not None
 
 
-def _cookie_header(session: requests.Session, arguments: Mapping[str, Any]) -> str | None:
-    """The Cookie header that requests will send: only cookies that belong to the URL count."""
+def _cookies(session: requests.Session, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The Cookie header that requests will send, and everything that there is in the jars.
+
+    Only cookies that belong to the URL are sent; which those are, a Host header may change.
+    """
     given = arguments.get("cookies") or {}
     if not isinstance(given, CookieJar):
         given = cookiejar_from_dict(given)
+    merged = merge_cookies(merge_cookies(RequestsCookieJar(), session.cookies), given)
     prepared = requests.PreparedRequest()
     prepared.prepare_url(arguments["url"], None)
-    prepared.prepare_headers({})
-    merged = merge_cookies(merge_cookies(RequestsCookieJar(), session.cookies), given)
+    prepared.headers = CaseInsensitiveDict(
+        effective_headers(session.headers, arguments.get("headers"))
+    )
     prepared.prepare_cookies(merged)
     header = prepared.headers.get("Cookie")
-    return header.decode("latin-1") if isinstance(header, bytes) else header
+    known = sorted((one.domain, one.path, one.name, str(one.value), one.secure) for one in merged)
+    return header.decode("latin-1") if isinstance(header, bytes) else header, tuple(known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote_plus
 
 __all__ = ["LOGGER", "Journal", "is_secret", "masked_headers", "masked_url"]
 
@@ -16,10 +16,17 @@ MASK = "***"
 
 # Names of headers and query parameters whose values make the caller somebody.
 _SECRET = re.compile(
-    r"authorization|cookie|token|secret|passw|api[-_.]?key|access[-_.]?key|apikey|"
-    r"(^|[-_.])(auth|key|sig|signature|credentials?|session|jwt|pwd|code)($|[-_.])",
+    r"authori[sz]ation|bearer|cookie|credential|hmac|jwt|passw|passphrase|passcode|secret|signature|"
+    r"token|(access|account|api|app|client|private|session|subscription|user)[-_.]?key|"
+    r"app[-_.]?id|sess(ion)?[-_.]?id|"
+    r"(^|[-_.])(assertion|auth|code|key|oauth|otp|pass|pin|pwd|samlresponse|session|sid|sig|ticket)"
+    r"($|[-_.])",
     re.IGNORECASE,
 )
+_USERINFO = re.compile(r"//[^/?#]*@")
+_PAIR = re.compile(r"([^&;=]*)=([^&;]*)")
+_MATRIX = re.compile(r"(?<=;)([^;/=]*)=([^;/]*)")  # parameters in a path: ;jsessionid=...
+_WITHIN = re.compile(r"([^?&;=#/]+)=")
 
 
 def is_secret(name: str) -> bool:
@@ -28,20 +35,25 @@ def is_secret(name: str) -> bool:
 
 
 def masked_url(url: str) -> str:
-    """``url`` without its password and without the values of secret parameters."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url.split("?", maxsplit=1)[0]
-    host = parts.netloc.rpartition("@")
-    netloc = f"{MASK}@{host[2]}" if host[1] else parts.netloc
-    query = "&".join(_masked_pair(pair) for pair in parts.query.split("&")) if parts.query else ""
-    return urlunsplit((parts.scheme, netloc, parts.path, query, ""))
+    """``url`` without its userinfo, its fragment and the values of secret parameters.
+
+    What it cannot take apart it masks as well as it can: it never raises.
+    """
+    place, mark, query = url.partition("#")[0].partition("?")
+    place = _MATRIX.sub(_masked_pair, _USERINFO.sub(f"//{MASK}@", place))
+    return place + mark + _PAIR.sub(_masked_pair, query)
 
 
-def _masked_pair(pair: str) -> str:
-    name, equals, _ = pair.partition("=")
-    return f"{name}={MASK}" if equals and is_secret(name) else pair
+def _masked_pair(pair: re.Match[str]) -> str:
+    name, value = pair.groups()
+    return f"{name}={MASK}" if is_secret(unquote_plus(name)) or _tells(value) else pair[0]
+
+
+def _tells(value: str) -> bool:
+    """Whether a value is, say, a URL in which another secret stands."""
+    for _ in range(3):
+        value = unquote_plus(value)
+    return bool(_USERINFO.search(value)) or any(map(is_secret, _WITHIN.findall(value)))
 
 
 def masked_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:

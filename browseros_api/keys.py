@@ -10,7 +10,19 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["NEVER_SELECTS", "Unnamable", "canonical", "digest", "effective_headers", "frozen"]
+__all__ = [
+    "ALL_COOKIES",
+    "NEVER_SELECTS",
+    "Unnamable",
+    "canonical",
+    "digest",
+    "effective_headers",
+    "frozen",
+]
+
+# Stands among a call's headers for every cookie that its session could send on redirects, wherever
+# they lead; no real header can have this name.
+ALL_COOKIES = ":cookies"
 
 # Request headers that never choose the answer: what only identifies software, transport or tracing.
 NEVER_SELECTS = frozenset(

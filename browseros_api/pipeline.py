@@ -65,7 +65,8 @@ class Call:
 class Exchange:
     """One hop of a call: a prepared request, and what the adapter is to be told with it.
 
-    ``options`` are the keyword arguments of ``adapter.send``: stream, timeout, verify and so on.
+    ``refused_for`` is written when an attempt has failed: seconds for which the endpoint's circuit is
+    now open.  ``options`` are the keyword arguments of ``adapter.send``: stream, timeout, verify and so on.
     """
 
     request: PreparedRequest
@@ -74,6 +75,7 @@ class Exchange:
     adapter: BaseAdapter | None = None
     endpoint: str = ""
     attempt: int = 0
+    refused_for: float = 0.0
 
     @property
     def streams(self) -> bool:

@@ -26,6 +26,7 @@ class _Unset:
 UNSET: Any = _Unset()
 _KEYED = frozenset({"POST", "PATCH"})  # what is not idempotent, and can be made so
 _NAMED = frozenset({"GET", "HEAD"})
+_STOCK = requests.Session  # the name may be given to a class of ours later
 _KNOWN = frozenset(inspect.signature(requests.Session.request).parameters)
 
 
@@ -104,7 +105,7 @@ def is_exact(kind: type, door: type) -> bool:
         *[_first(line[place + 1 :], name) for name in ("request", "send")],
         _first(line, "send"),
     ]
-    return all(owner is requests.Session or issubclass(door, owner) for owner in changers)
+    return all(owner is _STOCK or issubclass(door, owner) for owner in changers)
 
 
 def _first(line: tuple[type, ...], name: str) -> type:

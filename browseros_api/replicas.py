@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from requests import Response
+from requests import PreparedRequest, Response
 
 __all__ = ["Replica", "Snapshot"]
 
 # What is the same for every reader and cannot be changed in place.
 _SHARED = ("_content", "_content_consumed", "status_code", "url", "encoding", "reason", "elapsed")
-# Rough cost of what a snapshot holds besides its body and headers: objects, slots, the request.
-_OVERHEAD = 1024
+# Measured cost of a snapshot besides its body and headers: jars, request, dictionaries, names.
+_OVERHEAD = 6 * 1024
 
 
 class Replica(Response):
@@ -21,14 +22,16 @@ class Replica(Response):
     first looked at: most readers look at none of it.
     """
 
-    from_cache: bool
+    __attrs__ = [*Response.__attrs__, "from_cache"]  # noqa: RUF012  (what is pickled)
+
+    from_cache: bool = False
     _snapshot: Snapshot
 
     def __getattr__(self, name: str) -> Any:
         snapshot = self.__dict__.get("_snapshot")
         if snapshot is None or name not in _COPIES:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        value = _COPIES[name](snapshot)
+        value = _COPIES[name](snapshot, self)
         self.__dict__[name] = value
         return value
 
@@ -48,10 +51,11 @@ class Snapshot:
         self._state = {name: getattr(response, name) for name in _SHARED}
         self._answer = _Parts(response)
         self._history = tuple(Snapshot(hop) for hop in response.history)
-        self._next = response.next
+        self._next = _copied(getattr(response, "_next", None))  # pickling loses it
         body = self._state["_content"]
-        headers = sum(len(name) + len(value) for name, value in response.headers.items())
-        self.size: int = len(body or b"") + headers + _OVERHEAD
+        headers = sum(len(name) + len(str(value)) for name, value in response.headers.items())
+        hops = sum(hop.size for hop in self._history)
+        self.size: int = len(body or b"") + headers + hops + _OVERHEAD
 
     @property
     def status_code(self) -> int:
@@ -78,24 +82,25 @@ class _Parts:
     def __init__(self, response: Response) -> None:
         self.headers = response.headers.copy()
         self.cookies = response.cookies.copy()
-        self.request = response.request.copy() if response.request is not None else None
+        self.request = _copied(response.request)
         self.connection = getattr(response, "connection", None)
 
 
-def _request(snapshot: Snapshot) -> Any:
-    request = snapshot._answer.request
-    if request is None:
-        return None
+def _copied(request: PreparedRequest | None) -> PreparedRequest | None:
+    if not isinstance(request, PreparedRequest):
+        return request  # None, or what some mock thinks is one
     copy = request.copy()
-    copy.hooks = {event: list(hooks) for event, hooks in request.hooks.items()}
+    copy.hooks = {event: list(hooks) for event, hooks in request.hooks.items()}  # it shares them
     return copy
 
 
-_COPIES: dict[str, Any] = {
-    "headers": lambda snapshot: snapshot._answer.headers.copy(),
-    "cookies": lambda snapshot: snapshot._answer.cookies.copy(),
-    "connection": lambda snapshot: snapshot._answer.connection,
-    "request": _request,
-    "history": lambda snapshot: [hop.replica() for hop in snapshot._history],
-    "_next": lambda snapshot: snapshot._next.copy() if snapshot._next is not None else None,
+_COPIES: dict[str, Callable[[Snapshot, Replica], Any]] = {
+    "headers": lambda snapshot, _: snapshot._answer.headers.copy(),
+    "cookies": lambda snapshot, _: snapshot._answer.cookies.copy(),
+    "connection": lambda snapshot, _: snapshot._answer.connection,
+    "request": lambda snapshot, _: _copied(snapshot._answer.request),
+    "history": lambda snapshot, replica: [
+        hop.replica(from_cache=replica.from_cache) for hop in snapshot._history
+    ],
+    "_next": lambda snapshot, _: _copied(snapshot._next),
 }

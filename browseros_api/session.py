@@ -178,5 +178,11 @@ class Session(ResilienceMixin, requests.Session):
     """
 
 
+    def close(self) -> None:
+        """Close the connections; as in requests, the session may be used again."""
+        for adapter in {id(adapter): adapter for adapter in self.adapters.values()}.values():
+            adapter.close()  # once, though ours is mounted twice
+
+
 def _deaf(response: Response, **_: Any) -> None:
     """A hook that hears nothing."""

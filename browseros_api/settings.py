@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar
 
-__all__ = ["Settings", "Timeouts", "at_least", "duration", "one_of", "whole"]
+__all__ = ["Settings", "Timeouts", "at_least", "check_timeout", "duration", "one_of", "whole"]
 
 Timeouts = float | tuple[float | None, float | None] | None
 T = TypeVar("T")
+
+_LONGEST = 2_147_483.0  # seconds (24 days): more does not fit into a socket's timeout
 
 
 def whole(name: str, value: object, *, least: int) -> int:
@@ -24,22 +26,33 @@ def whole(name: str, value: object, *, least: int) -> int:
 
 def at_least(name: str, value: object, *, least: float = 0.0) -> float:
     """``value`` as a float if it is a finite number of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
-    if not math.isfinite(value) or value < least:
+    seconds = _number(name, value)
+    if not math.isfinite(seconds) or seconds < least:
         raise ValueError(f"{name} must be a finite number of at least {least:g}, not {value!r}")
-    return float(value)
+    return seconds
 
 
 def duration(name: str, value: object, *, optional: bool = True) -> float | None:
     """``value`` as positive, finite seconds; ``None`` (no bound) passes where it is optional."""
     if value is None and optional:
         return None
-    seconds = at_least(name, value)
-    if seconds == 0:
-        allowed = "positive, or None" if optional else "positive"
+    seconds = _number(name, value, or_none=optional)
+    if not math.isfinite(seconds) or seconds <= 0:
+        allowed = "positive and finite, or None" if optional else "positive and finite"
         raise ValueError(f"{name} must be {allowed}, not {value!r}")
+    if optional and seconds > _LONGEST:
+        raise ValueError(f"{name} must be at most {_LONGEST:.0f}, or None for no bound")
     return seconds
+
+
+def _number(name: str, value: object, *, or_none: bool = False) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        allowed = "a number of seconds or None" if or_none else "a number of seconds"
+        raise TypeError(f"{name} must be {allowed}, not {value!r}")
+    try:
+        return float(value)
+    except OverflowError:  # an int of hundreds of digits
+        return math.inf
 
 
 def one_of(name: str, value: T, allowed: tuple[T, ...]) -> T:
@@ -142,7 +155,9 @@ class Settings:
         for name in ("on_retry", "endpoint_key", "clock", "sleep", "random"):
             if getattr(self, name) is not None and not callable(getattr(self, name)):
                 raise TypeError(f"{name} must be callable, not {getattr(self, name)!r}")
-        _check_timeout(self.timeout)
+        if self.base_url is not None and not isinstance(self.base_url, str):
+            raise TypeError(f"base_url must be a str or None, not {self.base_url!r}")
+        check_timeout(self.timeout)
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)  # frozen for everybody else
@@ -151,6 +166,13 @@ class Settings:
     def names(cls) -> frozenset[str]:
         """The names of all settings."""
         return frozenset(field.name for field in fields(cls))
+
+    @classmethod
+    def check_names(cls, options: Mapping[str, Any]) -> None:
+        """Raise unless all ``options`` are settings."""
+        if unknown := sorted(options.keys() - cls.names()):
+            allowed = ", ".join(sorted(cls.names()))
+            raise TypeError(f"there is no option {unknown[0]!r}; there are {allowed}")
 
     @classmethod
     def split(cls, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -178,7 +200,8 @@ _SWITCHES = (
 )
 
 
-def _check_timeout(timeout: Any) -> None:
+def check_timeout(timeout: object) -> None:
+    """Raise unless it is what requests takes: seconds, ``(connect, read)``, ``None`` for either."""
     if isinstance(timeout, tuple):
         if len(timeout) != 2:
             raise ValueError(f"timeout must be seconds or (connect, read), not {timeout!r}")

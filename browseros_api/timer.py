@@ -23,18 +23,15 @@ _CROWDED = 256  # below this many appointments, cancelled ones are not worth swe
 class Appointment:
     """Something that will be done at ``due`` (of ``time.monotonic``) unless it is cancelled."""
 
-    __slots__ = ("_timer", "callback", "due")
+    __slots__ = ("callback", "due")
 
-    def __init__(self, timer: Timer, due: float, callback: Callable[[], object]) -> None:
+    def __init__(self, due: float, callback: Callable[[], object]) -> None:
         self.due = due
         self.callback: Callable[[], object] | None = callback
-        self._timer = timer
 
     def cancel(self) -> None:
         """Make it void; a callback that is running already runs to its end."""
-        if self.callback is not None:
-            self.callback = None
-            self._timer._forget_one()
+        self.callback = None  # and no lock: finalizers cancel, too, wherever they happen to run
 
 
 class Timer:
@@ -46,8 +43,8 @@ class Timer:
     def _start_afresh(self) -> None:
         self._changed = threading.Condition(threading.RLock())  # RLock: finalizers may call in
         self._heap: list[tuple[float, int, Appointment]] = []
+        self._crowded = _CROWDED
         self._numbers = itertools.count()
-        self._cancelled = 0
         self._thread: threading.Thread | None = None
 
     def after(self, seconds: float, callback: Callable[[], object]) -> Appointment:
@@ -56,33 +53,44 @@ class Timer:
 
     def at(self, due: float, callback: Callable[[], object]) -> Appointment:
         """The same, at an instant of ``time.monotonic``."""
-        appointment = Appointment(self, due, callback)
+        appointment = Appointment(due, callback)
         with self._changed:
-            first = not self._heap or due < self._heap[0][0]
-            heapq.heappush(self._heap, (due, next(self._numbers), appointment))
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="browseros_api-timer", daemon=True
-                )
-                self._thread.start()
-            elif first:
+            if len(self._heap) >= self._crowded:
+                self._sweep()
+            entry = (due, next(self._numbers), appointment)
+            heapq.heappush(self._heap, entry)
+            if self._heap[0] is entry:
                 self._changed.notify()
+            is_kept = self._thread is not None or self._start()
+        if not is_kept:
+            LOGGER.warning("no thread could be started: what is due will be late")
         return appointment
 
-    def _forget_one(self) -> None:
-        with self._changed:
-            self._cancelled += 1
-            if self._cancelled > _CROWDED and self._cancelled * 2 > len(self._heap):
-                self._heap = [entry for entry in self._heap if entry[2].callback is not None]
-                heapq.heapify(self._heap)
-                self._cancelled = 0
+    def _sweep(self) -> None:
+        """Let go of what is cancelled; next when there are twice as many as are left now."""
+        entries, self._heap = self._heap, []
+        live = [entry for entry in entries if entry[2].callback is not None]
+        self._heap.extend(live)  # not assigned: a finalizer may have called in
+        heapq.heapify(self._heap)
+        self._crowded = max(_CROWDED, 2 * len(live))
+
+    def _start(self) -> bool:
+        thread = threading.Thread(target=self._run, name="browseros_api-timer", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            # The interpreter is about to exit: better a last request without a bound by the wall
+            # clock than none.  Should there only be too many threads, the next call tries again.
+            return False
+        self._thread = thread
+        return True
 
     def _run(self) -> None:
         while True:
             callback = self._next_due()
             try:
                 callback()
-            except Exception:
+            except BaseException:  # were it SystemExit: the bounds of all calls hang on this thread
                 LOGGER.exception("an appointment failed")
             del callback  # or its maker would live until the next one is due
 
@@ -92,18 +100,18 @@ class Timer:
                 if not self._heap:
                     self._changed.wait()
                     continue
-                due, _, appointment = self._heap[0]
+                entry = heapq.heappop(self._heap)
+                due, _, appointment = entry
                 callback = appointment.callback  # read once: cancel() may clear it at any time
                 if callback is None:
-                    heapq.heappop(self._heap)
-                    self._cancelled = max(0, self._cancelled - 1)
-                elif (left := due - time.monotonic()) > 0:
-                    del appointment, callback
-                    self._changed.wait(left)
-                else:
-                    heapq.heappop(self._heap)
+                    continue
+                left = due - time.monotonic()
+                if left <= 0:
                     appointment.callback = None
                     return callback
+                heapq.heappush(self._heap, entry)
+                del entry, appointment, callback
+                self._changed.wait(min(left, threading.TIMEOUT_MAX))
 
 
 TIMER = Timer()

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Verbs"]
+__all__ = ["Verbs", "checked_method"]
 
 R = TypeVar("R")
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+
+
+def checked_method(method: Any) -> str:
+    """``method`` if it is one that a request may have."""
+    if not isinstance(method, str):
+        raise TypeError(f"method must be a str such as 'GET', not {type(method).__name__}")
+    if not _TOKEN.fullmatch(method):
+        raise ValueError(f"method must be a word such as 'GET', not {method!r}")
+    return method
 
 
 class Verbs(Generic[R]):

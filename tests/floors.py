@@ -36,6 +36,7 @@ VISITORS_OF_BESIDE = {"cli", "views"}
 FAMILIES = {
     "breakers": ("breaker_forms", "breaker_states", "circuit_breaker", "endpoints"),
     "cache": ("freshness",),
+    "flights": ("flight",),
     "retry": ("backoff", "outcomes", "replay"),
 }
 FAMILY_OF = {part: policy for policy, parts in FAMILIES.items() for part in parts}

@@ -95,7 +95,7 @@ class Circuit(pybreaker.CircuitBreaker):
         An exception that is no failure of the service (``is_system_error``) counts as neither.
         """
         if failure is None:
-            if permit.state is self._state and self._is_spotless():
+            if self._is_spotless():
                 permit.state = None
                 return
             bare = None
@@ -119,8 +119,8 @@ class Circuit(pybreaker.CircuitBreaker):
             permit.state = None
 
     def _is_spotless(self) -> bool:
-        # Nothing to count, nobody to tell.  No lock: if that has just become wrong, then this
-        # success has come in just before.
+        # No success changes anything, and nobody is to be told.  No lock: if that has just become
+        # wrong, then the success came in just before.
         return not (self._trials or self._state_storage.counter or self._listeners)
 
     def _is_forgiven(self, permit: Permit, failure: BaseException) -> bool:

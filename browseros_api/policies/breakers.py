@@ -81,10 +81,12 @@ class Breakers:
         except BaseException as error:
             if isinstance(error, _FAILURES) and not isinstance(error, _NEUTRAL):
                 breaker.settle(permit, error)
+                exchange.refused_for = breaker.wait_at(breaker.clock())
             else:
                 breaker.forgive(permit)
             raise
         breaker.settle(permit, failure)
+        exchange.refused_for = 0.0 if failure is None else breaker.wait_at(breaker.clock())
         return response
 
     def _admitted(self, breaker: CircuitBreaker, exchange: Exchange) -> Permit:
@@ -119,8 +121,7 @@ class Breakers:
                 others = ((k, one) for k, one in self._breakers.items() if k != latest)
                 # What lets calls through does what a new one would do; the rest know something.
                 idle = (name for name, breaker in others if breaker.wait_at(now) == 0)
-                oldest = next(name for name in self._breakers if name != latest)
-                del self._breakers[next(idle, oldest)]
+                del self._breakers[next(idle, next(iter(self._breakers)))]
 
     def status(self) -> dict[str, dict[str, Any]]:
         """For each endpoint ``state``, ``failure_count`` and ``last_failure_time``, and then more.
@@ -175,7 +176,7 @@ def _pattern(
 
 
 def _is_server_error(response: Response) -> bool:
-    return response.status_code >= 500
+    return (response.status_code or 0) >= 500  # a mock may not have set it
 
 
 def _failure_told_by(response: Response, breaker: CircuitBreaker) -> BaseException | None:

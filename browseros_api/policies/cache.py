@@ -15,13 +15,13 @@ from collections.abc import Callable
 from requests import Response
 
 from ..journal import Journal, masked_url
-from ..keys import NEVER_SELECTS
+from ..keys import ALL_COOKIES, NEVER_SELECTS
 from ..pipeline import Call, Proceed
 from ..replicas import Snapshot
 from ..settings import Settings
 from ..stores.memory import Entry, MemoryStore
 from ..timer import TIMER
-from .freshness import allowed_ttl, directives, is_keepable
+from .freshness import allowed_ttl, directives, is_keepable, vary
 
 __all__ = ["Cache"]
 
@@ -79,7 +79,7 @@ class Cache:
         response = proceed(call)
         if not call.is_safe:
             if response.status_code < 400:
-                self.forget(resource_of(response))
+                self.forget(resource_of(call, response))
         elif call.key is not None and call.use_cache and call.method == "GET":
             self._keep(call.key, call, response)
         return response
@@ -91,7 +91,7 @@ class Cache:
         if call.key is None or not call.use_cache or call.method != "GET":
             return None
         entry = self.answers.get(call.key)
-        if entry is None or (entry.vary and entry.vary != _varied(entry.vary, call)):
+        if entry is None or any(call.headers.get(name) != value for name, value in entry.vary):
             return None
         if ("cache-control" in call.headers or "pragma" in call.headers) and _is_bypass(call):
             return None
@@ -100,26 +100,24 @@ class Cache:
         return entry.snapshot
 
     def _keep(self, key: str, call: Call, response: Response) -> None:
-        ttl = self._ttl_of(call, response)
-        if ttl <= 0 or not is_keepable(response) or _forbids_keeping(call):
+        if _forbids_keeping(call) or not is_keepable(response):
+            return
+        default = self._ttl if self._mode == "ttl" else None
+        ttl = allowed_ttl(response, own=call.cache_ttl, default=default, now=self._wall())
+        if ttl <= 0:
             return
         snapshot = call.snapshot = call.snapshot or Snapshot(response)
-        if snapshot.size > self._max_entry or not self._is_unchanged(call):
+        if snapshot.size > self._max_entry:
             return
-        names = [name.strip().lower() for name in response.headers.get("Vary", "").split(",")]
-        vary = _varied([(name, None) for name in names if name in NEVER_SELECTS], call)
-        entry = Entry(snapshot, self._clock() + ttl, call.resource, vary)
-        if self.answers.put(key, entry):
+        chosen_by = tuple((name, call.headers.get(name)) for name in _choosers(response))
+        entry = Entry(snapshot, self._clock() + ttl, call.resource, chosen_by)
+        with self._lock:  # in one go, or a change could come between asking for it and keeping
+            is_kept = self._is_unchanged(call) and self.answers.put(key, entry)
+        if is_kept:
             self._arrange_sweep(ttl)
             if self._journal.enabled:
                 url = masked_url(call.url)
                 self._journal.say("%s %s: kept for %g s", call.method, url, ttl)
-
-    def _ttl_of(self, call: Call, response: Response) -> float:
-        if call.cache_ttl is not None:
-            return call.cache_ttl
-        default = self._ttl if self._mode == "ttl" else None
-        return allowed_ttl(response, default=default, now=self._wall())
 
     # -- forgetting ------------------------------------------------------------------------------
 
@@ -134,9 +132,8 @@ class Cache:
         self.answers.forget(resource)
 
     def _is_unchanged(self, call: Call) -> bool:
-        """Whether nothing was changed there since the call took off."""
-        with self._lock:
-            return self._changes.get(call.resource, self._oldest) <= call.epoch
+        """Whether nothing was changed there since the call took off; ask it under the lock."""
+        return self._changes.get(call.resource, self._oldest) <= call.epoch
 
     def clear(self) -> None:
         """Forget everything, also what is on its way to be kept."""
@@ -162,8 +159,9 @@ class Cache:
                 return
             self._sweep_due = None
         self.answers.expire()
-        if len(self.answers):
-            self._arrange_sweep(_SWEEP[1])
+        soonest = self.answers.soonest()
+        if soonest is not None:
+            self._arrange_sweep(soonest - self._clock())
 
 
 def _sweep(cache: weakref.ref[Cache], due: float) -> None:
@@ -172,16 +170,21 @@ def _sweep(cache: weakref.ref[Cache], due: float) -> None:
         alive._swept(due)
 
 
-def resource_of(response: Response) -> str:
+def resource_of(call: Call, response: Response) -> str:
     """The URL that was asked for first, without its query."""
     first = response.history[0] if response.history else response
-    return str(first.request.url or "").partition("?")[0].partition("#")[0]
+    url = call.url if first.request is None else first.request.url
+    return str(url or "").partition("#")[0].partition("?")[0]
 
 
-def _varied(
-    names: tuple[tuple[str, str | None], ...] | list[tuple[str, None]], call: Call
-) -> tuple[tuple[str, str | None], ...]:
-    return tuple((name, call.headers.get(name)) for name, _ in names)
+def _choosers(response: Response) -> list[str]:
+    """What chose the answer, of all that is not in the key of its call.
+
+    The key holds the cookies for one URL: where a redirect leads, there may be others.
+    """
+    names = [name for hop in (*response.history, response) for name in vary(hop.headers)]
+    choosers = [name for name in names if name in NEVER_SELECTS]
+    return [*choosers, ALL_COOKIES] if response.history else choosers
 
 
 def _is_bypass(call: Call) -> bool:

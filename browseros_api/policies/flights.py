@@ -1,12 +1,13 @@
 """Calls that are in the air right now.
 
-    board     the first caller of a key becomes the leader, later ones are followers
-    fly       the leader asks, in its own thread: in a bounded pool it could wait for its followers
-    land      leave the air, then tell the followers: answer, failure, or "each for himself"
-    hand over the leader could not finish (interrupted, impatient): one follower takes off instead
+    board      the first caller of a key becomes the leader, later ones are followers
+    fly        the leader asks, in its own thread: in a bounded pool it could wait for its followers
+    land       leave the air, then tell the followers: an answer, a failure, or "each for himself"
+    hand over  the leader has nothing that serves them all (it was interrupted, or is the least
+               patient of them): one of those it does not serve takes off instead
 
-Every field of a flight is read and written under the one lock of its ``Flights``, which is never
-held while anything is asked, waited for or called.
+Every field of a flight and of a seat is written under the one lock of its ``Flights``, which is
+never held while anything is asked, waited for or called.
 """
 
 from __future__ import annotations
@@ -14,9 +15,8 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitTimeout
-from dataclasses import dataclass
+from dataclasses import replace
 
 import requests
 from requests import Response
@@ -24,52 +24,9 @@ from requests import Response
 from ..errors import DeadlineExceeded, ReadTimeout, clone
 from ..journal import Journal, masked_url
 from ..pipeline import Call, Proceed
-from ..replicas import Snapshot
+from .flight import Flight, Landing, Seat, new_landing, patience
 
-__all__ = ["Flight", "Flights", "Landing", "Seat"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Landing:
-    """What followers are told: an answer, or a failure, or neither, and then ``alone`` or not.
-
-    ``alone``: the answer is nobody else's; each follower asks for itself, all at once.
-    Otherwise the flight has no leader any more; one of them takes over.
-    """
-
-    snapshot: Snapshot | None = None
-    failure: Exception | None = None
-    alone: bool = False
-
-    @property
-    def is_answer(self) -> bool:
-        """Whether the leader has got something, good or bad, that is the followers' as well."""
-        return self.snapshot is not None or self.failure is not None
-
-
-class Flight:
-    """One question that is being asked."""
-
-    __slots__ = ("failure", "followers", "key", "landing", "patience", "resource", "vacant")
-
-    def __init__(self, call: Call) -> None:
-        self.key = call.key
-        self.resource = call.resource
-        self.patience = _patience(call)  # the leader's
-        self.landing: Future[Landing] | None = None  # made by the first follower
-        self.followers = 0
-        self.vacant = False  # no leader: the first who comes takes over
-        self.failure: Exception | None = None  # why the last leader gave up, if it was impatience
-
-
-class Seat:
-    """One caller's place in a flight."""
-
-    __slots__ = ("flight", "leads")
-
-    def __init__(self) -> None:
-        self.flight: Flight | None = None
-        self.leads = False
+__all__ = ["Flights"]
 
 
 class Flights:
@@ -77,16 +34,24 @@ class Flights:
 
     def __init__(self, *, clock: Callable[[], float], journal: Journal) -> None:
         self._clock, self._journal = clock, journal
+        self._flying: dict[str, Flight] = {}
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
         """Nobody is in the air: leaders and followers are the parent's threads."""
-        self._lock = threading.RLock()
-        self._flying: dict[str, Flight] = {}
+        self._lock = threading.RLock()  # a signal handler may call in while it is held
+        for flight in self._flying.values():
+            flight.landing = None  # should this very thread lead it: nobody follows here
+        self._flying = {}
         self._thread = threading.local()
 
     def __len__(self) -> int:
         return len(self._flying)
+
+    def __repr__(self) -> str:
+        with self._lock:
+            followers = sum(len(flight.followers) for flight in self._flying.values())
+            return f"<Flights [{len(self)} in the air, {followers} followers]>"
 
     # -- the step --------------------------------------------------------------------------------
 
@@ -94,15 +59,21 @@ class Flights:
         """Is somebody asking right now?"""
         if call.key is None:
             return self._pass(call, proceed)
-        if getattr(self._thread, "leading", 0):
-            # Asked from inside a flight of this very thread (by an auth object, say): to follow
-            # could mean to wait for oneself.
+        if getattr(self._thread, "leads", False):
+            # Asked from inside a flight of this very thread (by a callback, say): to follow could
+            # mean to wait for oneself.
             return proceed(call)
         try:
             seat = call.seat or self.board(call)
-            if seat.leads:
-                return self._fly(seat, call, proceed)
-            return self._follow(seat, call, proceed)
+            while not seat.leads:
+                told = self._told(seat, call)
+                if told.alone:
+                    call.followed = False
+                    return proceed(call)
+                if self.is_served(call, told):
+                    return self.received(told)
+                self.board_again(call, told)
+            return self._fly(seat, call, proceed)
         finally:
             self.leave(call)
 
@@ -110,7 +81,7 @@ class Flights:
         response = proceed(call)
         if not call.is_safe and response.status_code < 400:
             first = response.history[0] if response.history else response
-            self.forget(str(first.request.url or "").partition("?")[0])
+            self.forget(str(first.request.url or "").partition("?")[0].partition("#")[0])
         return response
 
     # -- boarding and leaving --------------------------------------------------------------------
@@ -122,177 +93,149 @@ class Flights:
         with self._lock:
             flight = self._flying.get(call.key)
             if flight is None:
-                flight = seat.flight = Flight(call)
-                seat.leads = True
+                flight = Flight(call.key, call.resource)
+                self._lead(seat, flight, call)
                 self._flying[call.key] = flight
             elif flight.vacant:
-                self._take_over(seat, flight, call)
+                self._lead(seat, flight, call)
             else:
-                seat.flight = flight
-                flight.followers += 1
                 if flight.landing is None:
-                    flight.landing = _new_landing()
+                    flight.landing = new_landing()
+                seat.flight, seat.landing = flight, flight.landing
+                flight.followers.add(seat)
+                call.followed = True
+        if not seat.leads and self._journal.enabled:
+            url = masked_url(call.url)
+            self._journal.say("%s %s: joins the call in the air", call.method, url)
         return seat
 
-    def _take_over(self, seat: Seat, flight: Flight, call: Call) -> None:
-        seat.flight, seat.leads = flight, True
-        flight.vacant, flight.failure = False, None
-        flight.patience = _patience(call)
+    def board_again(self, call: Call, told: Landing) -> None:
+        """``told`` does not serve this call: it leads now, or follows whoever was faster."""
+        seat: Seat = call.seat
+        flight = seat.flight
+        assert flight is not None
+        with self._lock:
+            if flight.vacant and flight.landing is told.successor:
+                self._lead(seat, flight, call)
+            else:
+                seat.landing = told.successor
+
+    def _lead(self, seat: Seat, flight: Flight, call: Call) -> None:
+        flight.followers.discard(seat)
+        seat.flight, seat.leads, seat.landing = flight, True, None
+        flight.patience, flight.vacant = patience(call), False
+        call.followed = False
 
     def leave(self, call: Call) -> None:
         """Give the seat back, however the call has ended; a leader that did not land hands over."""
         seat: Seat | None = call.seat
-        if seat is None or seat.flight is None:
+        if seat is None:
             return
-        call.seat, flight = None, seat.flight
         if seat.leads:
-            self._hand_over(seat, None)
-            return
-        with self._lock:
-            flight.followers -= 1
-            self._drop_if_deserted(flight)
-
-    def _drop_if_deserted(self, flight: Flight) -> None:
-        if flight.vacant and not flight.followers and self._is_flying(flight):
-            del self._flying[str(flight.key)]
+            self._land(seat, Landing())
+        elif seat.flight is not None:
+            with self._lock:
+                seat.flight.followers.discard(seat)
+                self._drop_if_deserted(seat.flight)
+        call.seat = None
 
     def forget(self, resource: str) -> None:
         """Later calls do not join what is in the air there now: it may be out of date."""
         with self._lock:
-            stale = [key for key, one in self._flying.items() if one.resource == resource]
-            for key in stale:
-                del self._flying[key]
+            for flight in [one for one in self._flying.values() if one.resource == resource]:
+                del self._flying[flight.key]
 
-    def _is_flying(self, flight: Flight) -> bool:
-        return self._flying.get(str(flight.key)) is flight
+    def _drop(self, flight: Flight) -> None:
+        if self._flying.get(flight.key) is flight:  # not forgotten, and another one begun since
+            del self._flying[flight.key]
+
+    def _drop_if_deserted(self, flight: Flight) -> None:
+        if flight.vacant and not flight.followers:
+            self._drop(flight)
 
     # -- leading ---------------------------------------------------------------------------------
 
     def _fly(self, seat: Seat, call: Call, proceed: Proceed[Call]) -> Response:
-        self._thread.leading = getattr(self._thread, "leading", 0) + 1
         try:
+            self._thread.leads = True
             response = proceed(call)
         except DeadlineExceeded:
             raise  # its own bound, nobody else's: leaving hands over
-        except (requests.Timeout, TimeoutError) as error:
-            self._hand_over(seat, error)
-            raise
         except Exception as error:
-            self._tell(seat, Landing(failure=error))
+            self._land(seat, Landing.of_failure(call, error))
             raise
         finally:
-            self._thread.leading -= 1
-        self._land(seat, call, response)
+            self._thread.leads = False
+        if not self._landed_alone(seat):
+            self._land(seat, Landing.of_answer(call, response))
         return response
 
-    def _land(self, seat: Seat, call: Call, response: Response) -> None:
+    def _landed_alone(self, seat: Seat) -> bool:
+        """Land, if nobody follows; from then on nobody can."""
         with self._lock:
-            if seat.flight is not None and seat.flight.landing is None:
-                self._end(seat.flight)  # nobody followed, and from here on nobody can
-                seat.flight = None
-                return
-        if any("Set-Cookie" in hop.headers for hop in (*response.history, response)):
-            self._tell(seat, Landing(alone=True))
-            return
-        call.snapshot = call.snapshot or Snapshot(response)
-        self._tell(seat, Landing(snapshot=call.snapshot))
+            flight = seat.flight
+            if flight is None or flight.landing is not None:
+                return False
+            self._drop(flight)
+            seat.flight = None
+            return True
 
-    def _tell(self, seat: Seat, landing: Landing) -> None:
-        flight = seat.flight
-        assert flight is not None
-        with self._lock:  # first out of the air, so that nobody joins what is over
-            self._end(flight)
+    def _land(self, seat: Seat, landing: Landing) -> None:
+        with self._lock:
+            flight = seat.flight
+            if flight is None:
+                return  # it has landed before
             told = flight.landing
-        if told is not None:
+            if landing.is_final:
+                self._drop(flight)  # before anybody is told, so that nobody joins what is over
+            else:
+                flight.vacant = True
+                self._drop_if_deserted(flight)
+                if told is not None:
+                    flight.landing = new_landing()
+                    landing = replace(landing, successor=flight.landing)
+        if told is not None and not told.done():
             told.set_result(landing)
         seat.flight = None  # last: whoever is interrupted before still has something to leave
 
-    def _end(self, flight: Flight) -> None:
-        if self._is_flying(flight):
-            del self._flying[str(flight.key)]
-
-    def _hand_over(self, seat: Seat, failure: Exception | None) -> None:
-        with self._lock:
-            flight, seat.flight = seat.flight, None
-            if flight is None:
-                return
-            told, flight.vacant, flight.failure = flight.landing, True, failure
-            if told is not None:
-                flight.landing = _new_landing()
-            self._drop_if_deserted(flight)
-        if told is not None and not told.done():
-            told.set_result(Landing())
-
     # -- following -------------------------------------------------------------------------------
 
-    def _follow(self, seat: Seat, call: Call, proceed: Proceed[Call]) -> Response:
-        flight = seat.flight
-        assert flight is not None
-        if self._journal.enabled:
-            url = masked_url(call.url)
-            self._journal.say("%s %s: joins the call in the air", call.method, url)
-        while True:
-            with self._lock:
-                failure = flight.failure if _patience(call) <= flight.patience else None
-                if flight.vacant and failure is None:
-                    flight.followers -= 1
-                    self._take_over(seat, flight, call)
-                    break
-                landing, bound = flight.landing, self._bound(flight, call)
-            if failure is not None:
-                return self.received(call, Landing(failure=failure))
-            assert landing is not None
-            try:
-                told = landing.result(bound)
-            except WaitTimeout:
-                raise self.gave_up(call) from None
-            if told.alone:
-                return proceed(call)
-            if told.is_answer:
-                return self.received(call, told)
-        return self._fly(seat, call, proceed)
+    def _told(self, seat: Seat, call: Call) -> Landing:
+        assert seat.landing is not None
+        try:
+            return seat.landing.result(self.bound(call))
+        except WaitTimeout:
+            raise self.gave_up(call) from None
 
-    def received(self, call: Call, told: Landing) -> Response:
-        """The follower's own copy of what the leader got: an answer returned, a failure raised."""
-        call.followed = True
+    def is_served(self, call: Call, told: Landing) -> bool:
+        """Whether what a follower was told ends its call."""
+        return told.serves(call, self._clock())
+
+    def received(self, told: Landing) -> Response:
+        """A follower's own copy of what the leader got: an answer returned, a failure raised."""
         if told.failure is not None:
             raise clone(told.failure)
         assert told.snapshot is not None
         return told.snapshot.replica()
 
-    def _bound(self, flight: Flight, call: Call) -> float | None:
-        """How long this follower waits: to its deadline, or its timeout if the leader's is longer."""
-        bounds = []
-        if call.deadline is not None:
-            bounds.append(max(0.0, call.deadline - self._clock()))
-        if _patience(call) < flight.patience:
-            bounds.append(_patience(call))
-        return min(bounds, default=None)
-
-    def landing(self, call: Call) -> Future[Landing]:
-        """What the follower of this seat awaits, if it is to wait without a thread."""
-        with self._lock:
-            landing: Future[Landing] = call.seat.flight.landing
-            return landing
-
     def bound(self, call: Call) -> float | None:
-        """How long it awaits that at the most: seconds, or None."""
+        """How long this follower waits: to its deadline, or its timeout if the leader's is longer.
+
+        Seconds, or None.
+        """
+        seat: Seat = call.seat
+        own, left = patience(call), math.inf
+        if call.deadline is not None:
+            left = max(0.0, call.deadline - self._clock())
         with self._lock:
-            return self._bound(call.seat.flight, call)
+            waits = own if seat.flight is not None and own < seat.flight.patience else math.inf
+            seat.is_late = left <= waits
+        bound = min(left, waits)
+        return None if bound == math.inf else min(bound, threading.TIMEOUT_MAX)
 
     def gave_up(self, call: Call) -> requests.Timeout:
         """What a follower raises whose own time is over."""
         url = masked_url(call.url)
-        if call.deadline is not None and self._clock() >= call.deadline:
+        if call.seat.is_late:
             return DeadlineExceeded(f"{call.method} {url}: deadline passed, waiting for the leader")
-        return ReadTimeout(f"{call.method} {url}: no answer within {call.patience:g} s")
-
-
-def _patience(call: Call) -> float:
-    return math.inf if call.patience is None else call.patience
-
-
-def _new_landing() -> Future[Landing]:
-    landing: Future[Landing] = Future()
-    landing.set_running_or_notify_cancel()  # a follower that is cancelled cancels only itself
-    return landing
+        return ReadTimeout(f"{call.method} {url}: no answer within {patience(call):g} s")

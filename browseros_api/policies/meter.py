@@ -33,8 +33,12 @@ class Meter:
         self.reset_lock()
 
     def reset_lock(self) -> None:
-        """A new lock, for a child process whose parent may have held the old one."""
+        """A new lock, for a child process whose parent may have held the old one.
+
+        What was in the air there is not here: the threads that made those calls are the parent's.
+        """
         self._lock = threading.Lock()
+        self._total = self._successful + self._failed
 
     def time(self, call: Call, proceed: Proceed[Call]) -> Response:
         """Write down how the call went."""

@@ -193,6 +193,8 @@ class Retry:
         deadline, reason = exchange.call.deadline, ""
         if state.upcoming_sleep == math.inf:
             reason = "given up: the server asks for a longer wait than retry_max_delay"
+        elif state.upcoming_sleep < exchange.refused_for:
+            reason = "given up: the circuit has opened"  # the call that trips it has its own error
         elif deadline is not None and self._clock() + state.upcoming_sleep >= deadline:
             reason = "given up: the deadline comes before the next attempt"
         elif (failure := rewind(exchange.request)) is not None:

@@ -36,9 +36,7 @@ class MemoryStore:
     held for microseconds and never while anything else runs.
     """
 
-    def __init__(
-        self, *, max_entries: int, max_bytes: int, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, *, max_entries: int, max_bytes: int, clock: Callable[[], float]) -> None:
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._clock = clock
@@ -52,7 +50,7 @@ class MemoryStore:
             timer=self._clock,
             getsizeof=lambda entry: entry.snapshot.size,
         )
-        self._by_resource: dict[str, set[str]] = {}
+        self._by_resource: dict[str, dict[str, float]] = {}  # keys, and when they expire
 
     reset_after_fork = _start_afresh
 
@@ -73,7 +71,7 @@ class MemoryStore:
             while len(self._entries) and self._is_full_for(entry):
                 self._drop(*self._entries.popitem())
             self._entries[key] = entry
-            self._by_resource.setdefault(entry.resource, set()).add(key)
+            self._by_resource.setdefault(entry.resource, {})[key] = entry.expires
             return True
 
     def _is_full_for(self, entry: Entry) -> bool:
@@ -82,7 +80,7 @@ class MemoryStore:
 
     def delete(self, key: str) -> bool:
         """Forget what is kept under ``key``; whether there was anything."""
-        with self._lock:
+        with self._lock, self._entries.timer:  # nothing expires between looking and popping
             self.expire()
             try:
                 entry = self._entries.pop(key)
@@ -110,10 +108,16 @@ class MemoryStore:
                 self._drop(key, entry)
             return len(expired)
 
+    def soonest(self) -> float | None:
+        """The instant at which the next of them expires; it takes a look at each."""
+        with self._lock:
+            each = (when for keys in self._by_resource.values() for when in keys.values())
+            return min(each, default=None)
+
     def _drop(self, key: str, entry: Entry) -> None:
         keys = self._by_resource.get(entry.resource)
         if keys is not None:
-            keys.discard(key)
+            keys.pop(key, None)
             if not keys:
                 del self._by_resource[entry.resource]
 

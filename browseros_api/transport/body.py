@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from requests import Response
+from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 
 from ..errors import ResponseTooLarge
 
-__all__ = ["read_body"]
+__all__ = ["read_body", "skim_body"]
 
 _CHUNK = 64 * 1024
+_SKIMMED = 16 * 1024 * 1024  # of the body of a redirect that is followed: nobody may ever look
 
 
 def read_body(response: Response, *, limit: int | None) -> None:
@@ -27,6 +29,19 @@ def read_body(response: Response, *, limit: int | None) -> None:
             raise _too_large(response, limit)
     response._content = b"".join(parts)
     response._content_consumed = True
+
+
+def skim_body(response: Response) -> None:
+    """Read the body of a redirect that will be followed: what is wrong with it does not matter.
+
+    requests itself forgives a body that cannot be decoded or is cut short there; one without an
+    end is left.
+    """
+    try:
+        read_body(response, limit=_SKIMMED)
+    except (ChunkedEncodingError, ContentDecodingError, ResponseTooLarge):
+        response.close()
+        response._content, response._content_consumed = b"", True
 
 
 def _too_large(response: Response, limit: int) -> ResponseTooLarge:

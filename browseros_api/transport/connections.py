@@ -65,6 +65,10 @@ class PlainConnection(HTTPConnection):
     lease: Lease | None = None
     _watch: Watch | None = None
 
+    def __str__(self) -> str:
+        # As urllib3's own: it is part of many messages, and people look for it.
+        return f"HTTPConnection(host={self.host!r}, port={self.port!r})"
+
     def join(self, watch: Watch | None) -> None:
         """Let ``watch`` cut what is done from now on."""
         self._watch = watch
@@ -138,6 +142,9 @@ class PlainConnection(HTTPConnection):
 
 class TlsConnection(PlainConnection, HTTPSConnection):
     """The same over TLS; the timeout of its socket bounds the handshake as a whole."""
+
+    def __str__(self) -> str:
+        return f"HTTPSConnection(host={self.host!r}, port={self.port!r})"
 
 
 def _earlier(timeout: float | None, watch: Watch | None) -> float | None:

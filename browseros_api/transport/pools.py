@@ -57,6 +57,10 @@ class PlainPool(HTTPConnectionPool):
         super().__init__(host, port, **options)
         self._fleet = fleet
 
+    def __str__(self) -> str:
+        # As urllib3's own: it is part of many messages, and people look for it.
+        return f"HTTPConnectionPool(host={self.host!r}, port={self.port!r})"
+
     @property
     def ConnectionCls(self) -> Any:  # type: ignore[override]
         """Ours, unless somebody has put another class, of a mock or of HTTP/2, in its place."""
@@ -115,3 +119,6 @@ class PlainPool(HTTPConnectionPool):
 
 class TlsPool(PlainPool, HTTPSConnectionPool):  # type: ignore[override]
     """The same over TLS."""
+
+    def __str__(self) -> str:
+        return f"HTTPSConnectionPool(host={self.host!r}, port={self.port!r})"

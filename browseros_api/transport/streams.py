@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 import requests
 from requests.exceptions import ChunkedEncodingError, ContentDecodingError
@@ -43,8 +43,8 @@ def lend(response: requests.Response, lease: Lease) -> bool:
 def read_whole(response: requests.Response, *, limit: int | None) -> None:
     """Read the whole body, of at most ``limit`` bytes; on any error the connection is closed.
 
-    Requests follows a redirect even if its body is broken, and nobody knows here whether this one
-    will be followed: such an error is kept for whoever asks for the body.
+    A redirect with a broken body is an answer all the same: requests reads such a body only to be
+    rid of it.
     """
     try:
         read_body(response, limit=limit)
@@ -53,14 +53,3 @@ def read_whole(response: requests.Response, *, limit: int | None) -> None:
         is_broken = isinstance(error, (ChunkedEncodingError, ContentDecodingError))
         if not (is_broken and response.is_redirect):
             raise
-        response.raw.stream = _Raiser(error.args[0])
-
-
-class _Raiser:
-    """Reads as the error that reading has met before."""
-
-    def __init__(self, error: BaseException) -> None:
-        self._error = error
-
-    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
-        raise self._error

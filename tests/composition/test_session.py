@@ -217,17 +217,27 @@ def test_an_endpoint_that_keeps_failing_is_left_alone(api_server: ApiServer) -> 
         assert states[api_server.url("/down")]["state"] == "closed"
 
 
-def test_an_open_circuit_is_not_waited_for(api_server: ApiServer) -> None:
+def test_the_call_that_opens_the_circuit_has_its_own_outcome_and_sleeps_no_more(
+    api_server: ApiServer,
+) -> None:
     clock = FakeClock()
     with Session(clock=clock, sleep=clock.sleep, failure_threshold=2) as session:
         api_server.route("/down", Reply(status=500))
-        with pytest.raises(CircuitOpenError):  # opened by its own second attempt
-            session.get(api_server.url("/down"))
+        assert session.get(api_server.url("/down")).status_code == 500
         assert api_server.hits("/down") == 2
-        slept = len(clock.slept)
+        assert len(clock.slept) == 1
         with pytest.raises(CircuitOpenError):
             session.get(api_server.url("/down"))
-        assert len(clock.slept) == slept
+        assert len(clock.slept) == 1
+
+
+def test_a_delay_that_outlasts_the_open_circuit_is_slept(api_server: ApiServer) -> None:
+    clock = FakeClock()
+    with Session(
+        clock=clock, sleep=clock.sleep, failure_threshold=1, recovery_timeout=0.5
+    ) as session:
+        api_server.script("/down", Reply(status=500), Reply(body="up"))
+        assert session.get(api_server.url("/down")).text == "up"
 
 
 # -- time ---------------------------------------------------------------------------------------

@@ -83,9 +83,11 @@ def test_a_breaker_that_nobody_holds_goes_away() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.parametrize("copied", [lambda breaker: breaker, copy.copy])
 def test_a_forked_child_finds_every_lock_free_and_every_trial_over(
-    breaker: CircuitBreaker,
+    copied: Callable[[CircuitBreaker], CircuitBreaker], breaker: CircuitBreaker
 ) -> None:
+    breaker = copied(breaker)
     held, release = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -121,12 +123,13 @@ def test_a_forked_child_finds_every_lock_free_and_every_trial_over(
 def exit_status(child: int) -> int:
     """How the child process ended; one that hangs is ended."""
     try:
-        _, status = wait_until(lambda: ended(child), timeout=10, message="the child hangs")
+        found = wait_until(lambda: ended(child), timeout=10, message="the child hangs")
     except AssertionError:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         raise
-    return os.waitstatus_to_exitcode(status)
+    assert found is not None
+    return os.waitstatus_to_exitcode(found[1])
 
 
 def ended(child: int) -> tuple[int, int] | None:
@@ -137,7 +140,8 @@ def ended(child: int) -> tuple[int, int] | None:
 def test_what_is_relied_on_in_pybreaker_is_there() -> None:
     """A contract: none of these names is public."""
     stock = pybreaker.CircuitBreaker(4, 5, 6, exclude=[KeyError], listeners=[Diary()], name="n")
-    assert stock._lock.__enter__  # a lock, kept in an attribute that can be replaced
+    with stock._lock:  # in an attribute of the breaker, where it can be replaced
+        pass
     assert type(stock._state) is pybreaker.CircuitClosedState
     assert type(stock._state_storage) is pybreaker.CircuitMemoryStorage
     assert type(stock._listeners) is list

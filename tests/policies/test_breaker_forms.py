@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 import pybreaker
@@ -68,7 +68,7 @@ def test_a_with_statement_counts_and_refuses(breaker: CircuitBreaker) -> None:
 def test_with_statements_may_nest_and_overlap(clock: FakeClock) -> None:
     outer, inner = CircuitBreaker(2, clock=clock), CircuitBreaker(2, clock=clock)
 
-    def overlapping(breaker: CircuitBreaker) -> Iterator[None]:
+    def overlapping(breaker: CircuitBreaker) -> Generator[None, None, None]:
         with breaker:
             yield
 
@@ -81,8 +81,26 @@ def test_with_statements_may_nest_and_overlap(clock: FakeClock) -> None:
     next(second)
     first.close()
     with pytest.raises(Boom):
-        second.throw(Boom())  # type: ignore[attr-defined]
+        second.throw(Boom())
     assert outer.state == "open"
+
+
+def test_with_statements_of_different_breakers_may_end_in_any_order() -> None:
+    one, other = CircuitBreaker(5), CircuitBreaker(5)
+
+    def within(breaker: CircuitBreaker) -> Generator[None, None, None]:
+        with breaker:
+            yield
+
+    first, second = within(one), within(other)
+    next(first)
+    next(second)
+    with pytest.raises(Boom):
+        first.throw(Boom())
+    assert (one.failure_count, other.failure_count) == (1, 0)
+    with pytest.raises(Boom):
+        second.throw(Boom())
+    assert (one.failure_count, other.failure_count) == (1, 1)
 
 
 def test_the_body_of_a_with_statement_may_settle_its_permit_itself(
@@ -271,14 +289,14 @@ def test_a_decorated_coroutine_function_is_one(breaker: CircuitBreaker) -> None:
 def test_results_that_are_awaited_are_judged_too() -> None:
     """B21"""
     breaker = CircuitBreaker(1, is_failure=lambda result: result == "/well")
-    assert asyncio.run(breaker.call(well)) == "/well"  # type: ignore[arg-type]
+    assert asyncio.run(breaker.call(well)) == "/well"
     assert breaker.state == "open"
 
 
 def test_listeners_hear_of_awaited_calls() -> None:
     diary = Diary()
     breaker = CircuitBreaker(1, listeners=[diary])
-    asyncio.run(breaker.call(well, "/users"))  # type: ignore[arg-type]
+    asyncio.run(breaker.call(well, "/users"))
     assert diary.events == ["before well('/users',){}", "success"]
 
 

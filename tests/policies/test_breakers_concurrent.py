@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ import pybreaker
 import pytest
 
 from browseros_api.errors import CircuitOpenError
-from browseros_api.policies.breakers import CircuitBreaker
+from browseros_api.policies.breakers import CircuitBreaker, Permit
 from browseros_api.testing import FakeClock, wait_until
 from tests.policies.breaking import Boom, Diary, fail, succeed, trip
 
@@ -149,6 +150,49 @@ def test_no_failure_is_lost_however_many_there_are() -> None:
     assert breaker.failure_count == 4000
 
 
+class Preempted(pybreaker.CircuitMemoryStorage):
+    """Lets other threads run wherever it is read or written."""
+
+    @property
+    def counter(self) -> int:
+        time.sleep(0.0001)
+        return super().counter
+
+    @property
+    def success_counter(self) -> int:
+        time.sleep(0.0001)
+        return super().success_counter
+
+    def increment_counter(self) -> None:
+        before = self.counter
+        time.sleep(0.0001)
+        self._fail_counter = before + 1
+
+    def increment_success_counter(self) -> None:
+        before = self.success_counter
+        time.sleep(0.0001)
+        self._success_counter = before + 1
+
+
+@pytest.mark.parametrize("state", ["closed", "half_open"])
+def test_counts_are_right_wherever_a_thread_is_preempted(state: str) -> None:
+    """B13, B25"""
+    diary = Diary()
+    breaker = CircuitBreaker(9, 60.0, 8, listeners=[diary])
+    breaker._state_storage = Preempted("closed")
+    if state == "half_open":
+        breaker.half_open()
+    permits = [one for one in together(12, breaker.admit) if isinstance(one, Permit)]
+    assert len(permits) == (12 if state == "closed" else 8)
+    ends = iter(permits)
+    failure = Boom() if state == "closed" else None
+    together(len(permits), lambda: breaker.settle(next(ends), failure))
+    assert (breaker.state, breaker.failure_count) == (
+        ("open", 9) if state == "closed" else ("closed", 0)
+    )
+    assert len(diary.changes) == (1 if state == "closed" else 2)
+
+
 def test_threads_that_meet_an_expired_circuit_turn_it_half_open_once(clock: FakeClock) -> None:
     """B26"""
     diary = Diary()
@@ -213,13 +257,13 @@ def test_no_lock_is_held_while_code_of_the_users_runs(
     def clock() -> float:
         return float(judge())
 
-    options: dict[str, Any] = {
+    options: dict[str, dict[str, Any]] = {
         "exclude": {"exclude": [judge]},
         "is_failure": {"is_failure": judge},
         "listener": {"listeners": [Listener()]},
         "clock": {"clock": clock},
-    }[user_code]
-    breaker = CircuitBreaker(1, **options)
+    }
+    breaker = CircuitBreaker(1, **options[user_code])
     ready = threading.Event()
 
     def call() -> None:
@@ -232,7 +276,13 @@ def test_no_lock_is_held_while_code_of_the_users_runs(
     judged = in_background(call)
     ready.set()
     assert slow.entered.acquire(timeout=PATIENCE)
-    other = in_background(lambda: [breaker.status(), breaker.close(), breaker.admit()])
+
+    def others() -> None:
+        breaker.status()
+        breaker.close()
+        breaker.admit()
+
+    other = in_background(others)
     other.join(PATIENCE)
     assert not other.is_alive()
     slow.leave.set()
@@ -260,11 +310,9 @@ def test_a_listener_that_raises_is_logged_and_changes_nothing(
 ) -> None:
     """B32"""
 
-    class Broken(pybreaker.CircuitBreakerListener):
-        def state_change(self, *details: Any) -> None:
+    class Broken(Diary):
+        def __getattribute__(self, event: str) -> Any:
             raise ZeroDivisionError
-
-        success = failure = before_call = state_change
 
     diary = Diary()
     breaker = CircuitBreaker(1, 60.0, 1, name="/n", clock=clock, listeners=[Broken(), diary])

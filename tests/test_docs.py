@@ -1,0 +1,258 @@
+"""The documentation, executed: its Python runs, its links lead somewhere, nothing is left out."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import inspect
+import io
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+import browseros_api
+import browseros_api.testing
+from browseros_api import CircuitBreaker, EnhancedAPIClient, Settings
+from browseros_api.testing import ApiServer, Received, Reply
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+EXAMPLE = "https://api.example.com"
+
+PEOPLE = [{"id": 1, "name": "Ada"}, {"id": 2, "name": "Grace"}]
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+
+
+# -- what a page is made of ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Block:
+    """Code between two fences: where it begins, and why it is not run, if it is not."""
+
+    page: Path
+    line: int
+    source: str
+    not_run: str | None
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """The Python blocks of a page.  A comment just before one may say why it is not run."""
+    before, opened, language, code = "", 0, "", []
+    for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
+        if opened and line.startswith("```"):
+            if language == "python":
+                reason = re.fullmatch(r"<!-- not run: (.+) -->", before)
+                yield Block(page, opened, "\n".join(code), reason and reason[1])
+            before, opened = "", 0
+        elif opened:
+            code.append(line)
+        elif line.startswith("```"):
+            opened, language, code = number, line[3:].strip(), []
+        elif line.strip():
+            before = line.strip()
+    assert not opened, f"{page.name}:{opened}: a fence that is never closed"
+
+
+def prose(page: Path) -> str:
+    """The page without its blocks of code."""
+    return re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub makes of the headings."""
+    titles = re.findall(r"^#+ (.+)$", prose(page), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def rows(page: str, columns: int) -> Iterator[list[str]]:
+    """The rows of its tables that have at least so many columns and begin with a name in code."""
+    for line in (DOCS / page).read_text("utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        if line.startswith("| `") and len(cells) >= columns:
+            yield [cell.strip("`") if cell.count("`") == 2 else cell for cell in cells]
+
+
+# -- running it ----------------------------------------------------------------------------------
+
+
+def users(request: Received) -> Reply:
+    if request.method == "POST":
+        return Reply(201, json={"id": 3, **request.json()})
+    page = int(request.query.get("page", ["1"])[0])
+    return Reply(json={"page": page, "users": PEOPLE})
+
+
+def furnished(server: ApiServer) -> ApiServer:
+    """The API that the documentation talks to.  What is not here answers with the request."""
+    server.route("/users", users)
+    server.route("/users/123", Reply(json={"id": 123, "name": "Ada"}))
+    server.route("/health", Reply(json={"status": "ok"}))
+    server.route("/expensive", Reply(json={"answer": 42}, delay=0.2))
+    server.route("/config", Reply(json={"theme": "dark"}))
+    server.route("/rates", Reply(json={"EUR": 1.0}, headers={"Cache-Control": "max-age=60"}))
+    server.route("/missing", Reply(404, json={"error": "not found"}))
+    server.route("/down", Reply(503, json={"error": "maintenance"}))
+    server.script("/flaky", Reply(503), Reply(reset="before"), Reply(json={"ok": True}))
+    server.script("/busy", Reply(429, headers={"Retry-After": "0"}), Reply(json={"ok": True}))
+    server.route("/slow", Reply(json={"ok": True}, delay=1.0))
+    server.route("/page.html", Reply(body="<p>no JSON</p>", content_type="application/json"))
+    server.route("/v1/messages", Reply(json={"content": [{"type": "text", "text": "Hello!"}]}))
+    return server
+
+
+@pytest.fixture
+def server() -> Iterator[ApiServer]:
+    with ApiServer() as server:
+        yield furnished(server)
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+
+@pytest.fixture
+def unchanged_log() -> Iterator[None]:
+    """What ``debug=True`` does to the logger is undone."""
+    logger = logging.getLogger("browseros_api")
+    level, handlers = logger.level, [*logger.handlers]
+    yield
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
+
+
+def executed(
+    block: Block, namespace: dict[str, Any], url: str, loop: asyncio.AbstractEventLoop
+) -> list[str]:
+    """The lines that the block prints; ``await`` may stand outside of functions in it."""
+    source = "\n" * block.line + block.source.replace(EXAMPLE, url)
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    code = compile(source, str(block.page), "exec", flags=flags, dont_inherit=True)
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        result = eval(code, namespace)
+        if inspect.iscoroutine(result):
+            loop.run_until_complete(result)
+    return output.getvalue().splitlines()
+
+
+def promised(block: Block, url: str) -> list[str]:
+    """What the block says that it prints: the comments behind its prints, ``...`` for anything."""
+    found = re.findall(r"^ *print\(.*\)  # (.+)$", block.source, flags=re.MULTILINE)
+    return [comment.replace(EXAMPLE, url) for comment in found]
+
+
+def is_printed(wanted: list[str], lines: list[str]) -> bool:
+    """Whether the lines are there, in this order, with others between them or not."""
+    rest = iter(lines)
+    escaped = [one.replace("[", "[[]").replace("...", "*") for one in wanted]
+    return all(any(fnmatchcase(line, pattern) for line in rest) for pattern in escaped)
+
+
+def close_all(namespace: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:
+    for value in [*namespace.values()]:
+        if isinstance(value, (requests.Session, EnhancedAPIClient)):
+            value.close()
+        elif isinstance(value, browseros_api.aio.EnhancedAPIClient):
+            loop.run_until_complete(value.close())
+
+
+@each_page
+@pytest.mark.usefixtures("unchanged_log")
+def test_what_a_page_shows_runs_and_prints_what_it_says(
+    page: Path, server: ApiServer, loop: asyncio.AbstractEventLoop
+) -> None:
+    namespace: dict[str, Any] = {"__name__": "docs"}
+    try:
+        for block in blocks(page):
+            if block.not_run is None:
+                lines = executed(block, namespace, server.base_url, loop)
+                wanted = promised(block, server.base_url)
+                assert is_printed(wanted, lines), f"{page.name}:{block.line}: {wanted} != {lines}"
+    finally:
+        close_all(namespace, loop)
+
+
+def test_few_blocks_are_not_run() -> None:
+    found = [block for page in PAGES for block in blocks(page)]
+    skipped = [f"{block.page.name}:{block.line}" for block in found if block.not_run]
+    assert len(found) > 40
+    assert len(skipped) <= 6, skipped
+
+
+# -- nothing leads nowhere, nothing is left out --------------------------------------------------
+
+
+@each_page
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if re.match(r"https?://", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{page.name}: {target}"
+        assert not anchor or anchor in anchors(file), f"{page.name}: {target}"
+
+
+def test_the_index_names_every_page() -> None:
+    linked = set(re.findall(r"\]\(([\w-]+\.md)", prose(DOCS / "index.md")))
+    assert linked == {page.name for page in DOCS.glob("*.md")} - {"index.md"}
+
+
+def test_every_setting_is_explained_with_its_default() -> None:
+    shown = {name: default for name, default, *_ in rows("configuration.md", 4)}
+    for field in fields(Settings):
+        assert field.name in shown, field.name
+        assert eval(shown[field.name], {"__builtins__": {}}) == field.default, field.name
+
+
+@pytest.mark.parametrize(
+    ("kind", "page"),
+    [(EnhancedAPIClient, "configuration.md"), (CircuitBreaker, "circuit-breaker.md")],
+)
+def test_every_argument_is_explained_with_its_default(kind: type, page: str) -> None:
+    shown = {name: default for name, default, *_ in rows(page, 3)}
+    for name, parameter in inspect.signature(kind).parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            continue
+        assert name in shown, name
+        if isinstance(parameter.default, (bool, int, float, str, tuple)):
+            expected = parameter.default
+            # Where a setting has the same name, the client's own default stands in its own table.
+            assert repr(expected) in {default for one, default, *_ in rows(page, 3) if one == name}
+
+
+def test_every_figure_is_explained() -> None:
+    with EnhancedAPIClient("http://127.0.0.1:9") as client:
+        figures = client.get_stats()
+    nested = {name: value for name, value in figures.items() if isinstance(value, dict)}
+    keys = {*figures, *[key for value in nested.values() for key in value]}
+    shown = [name for name, *_ in rows("statistics.md", 2)]
+    assert sorted(shown) == sorted(keys)
+
+
+def test_every_public_name_is_explained() -> None:
+    code = " ".join(
+        span for page in PAGES for span in re.findall(r"`+[^`]+`+", page.read_text("utf-8"))
+    )
+    ours = [
+        name
+        for name in browseros_api.__all__
+        if getattr(browseros_api, name) is not getattr(requests, name, None)
+    ]
+    assert "Session" in ours
+    for name in [*ours, *browseros_api.testing.__all__]:
+        assert re.search(rf"\b{name}\b", code), name
