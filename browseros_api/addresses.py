@@ -62,11 +62,13 @@ class Base:
         return url
 
 
-def _origin(url: str) -> tuple[str, str | None, int]:
+def _origin(url: str) -> tuple[str, str, int]:
     """Scheme, host and port as requests reads them: its parser and Python's differ on tricks."""
     request = PreparedRequest()
     request.prepare_url(url, None)  # what it raises are ValueErrors, all of them
     parts = urlsplit(str(request.url))
     if parts.scheme not in _PORTS:
         raise ValueError(f"the scheme {parts.scheme!r} is neither http nor https")
-    return parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]
+    host = parts.hostname or ""
+    host.encode("idna")  # urllib3 would find out only when it connects
+    return parts.scheme, host, parts.port or _PORTS[parts.scheme]

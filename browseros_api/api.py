@@ -17,7 +17,7 @@ class _Borrowed(Session):
 
     def __init__(self, owner: Session) -> None:
         self._owner = owner
-        super().__init__()
+        super().__init__()  # an owner of another class, with other defaults, has put them there
 
     def _made_engine(self, options: dict[str, Any], breaker: Any) -> Any:
         return self._owner.engine
@@ -28,6 +28,14 @@ class _Borrowed(Session):
 
 _lock = threading.Lock()
 _owner: Session | None = None
+
+
+def share(owner: Session | None) -> Session | None:
+    """Let the functions use ``owner``'s engine from now on; returns the one they have used."""
+    global _owner  # noqa: PLW0603  (see below)
+    with _lock:
+        before, _owner = _owner, owner
+    return before
 
 
 def _shared() -> Session:

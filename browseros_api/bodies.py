@@ -32,16 +32,23 @@ def checked_headers(headers: Any) -> dict[str, Any]:
 def _checked_name(name: Any, value: Any) -> str:
     if not isinstance(name, (str, bytes)) or not isinstance(value, (str, bytes, type(None))):
         raise TypeError(f"headers must map str to str, but {name!r} to {type(value).__name__}")
+    text, said = _as_text(name), _as_text(value or "")
     try:
-        check_header_validity((name, "" if value is None else value))
-        text = name.decode("latin-1") if isinstance(name, bytes) else name
-        (text + (value if isinstance(value, str) else "")).encode("latin-1")
+        check_header_validity((text, said))
+        line = f"{text}: {said}".encode("latin-1")
+        is_fit = not set(line) & set(b"\r\n\0")  # of those at its end requests may be unaware
     except (ValueError, requests.exceptions.InvalidHeader):
+        is_fit = False
+    if not is_fit:
         raise ValueError(
             f"headers: {name!r} must be a name without white space and colon, and its value "
             "Latin-1 text without line breaks and leading white space"
-        ) from None
+        )
     return text
+
+
+def _as_text(part: str | bytes) -> str:
+    return part.decode("latin-1") if isinstance(part, bytes) else part
 
 
 def add_content_type(

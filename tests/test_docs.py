@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 import requests
 
-import browseros_api
+import browseros_api.aio
 import browseros_api.testing
 from browseros_api import CircuitBreaker, EnhancedAPIClient, Settings
-from browseros_api.testing import ApiServer, Received, Reply
+from browseros_api.testing import ApiServer, FakeClock, Received, Reply
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -75,12 +75,11 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
 
 
-def rows(page: str, columns: int) -> Iterator[list[str]]:
-    """The rows of its tables that have at least so many columns and begin with a name in code."""
-    for line in (DOCS / page).read_text("utf-8").splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
-        if line.startswith("| `") and len(cells) >= columns:
-            yield [cell.strip("`") if cell.count("`") == 2 else cell for cell in cells]
+def rows(page: str, columns: int) -> list[list[str]]:
+    """The rows of its tables that have so many columns and begin with a name in code."""
+    lines = (DOCS / page).read_text("utf-8").splitlines()
+    cells = [line[1:-1].split("|") for line in lines if line.startswith("| `")]
+    return [[cell.strip(" `") for cell in row] for row in cells if len(row) == columns]
 
 
 # -- running it ----------------------------------------------------------------------------------
@@ -103,7 +102,7 @@ def furnished(server: ApiServer) -> ApiServer:
     server.route("/rates", Reply(json={"EUR": 1.0}, headers={"Cache-Control": "max-age=60"}))
     server.route("/missing", Reply(404, json={"error": "not found"}))
     server.route("/down", Reply(503, json={"error": "maintenance"}))
-    server.script("/flaky", Reply(503), Reply(reset="before"), Reply(json={"ok": True}))
+    server.script("/flaky", Reply(503, repeat=2), Reply(json={"ok": True}))
     server.script("/busy", Reply(429, headers={"Retry-After": "0"}), Reply(json={"ok": True}))
     server.route("/slow", Reply(json={"ok": True}, delay=1.0))
     server.route("/page.html", Reply(body="<p>no JSON</p>", content_type="application/json"))
@@ -149,6 +148,16 @@ def executed(
     return output.getvalue().splitlines()
 
 
+def try_tests(namespace: dict[str, Any], server: ApiServer) -> None:
+    """Run the tests that the page has just defined, with our fixtures."""
+    fixtures = {"api_server": server, "fake_clock": FakeClock()}
+    tests = [name for name in namespace if name.startswith("test_")]
+    for name in tests:
+        test = namespace.pop(name)
+        server.reset_counts()
+        test(**{given: fixtures[given] for given in inspect.signature(test).parameters})
+
+
 def promised(block: Block, url: str) -> list[str]:
     """What the block says that it prints: the comments behind its prints, ``...`` for anything."""
     found = re.findall(r"^ *print\(.*\)  # (.+)$", block.source, flags=re.MULTILINE)
@@ -182,6 +191,7 @@ def test_what_a_page_shows_runs_and_prints_what_it_says(
                 lines = executed(block, namespace, server.base_url, loop)
                 wanted = promised(block, server.base_url)
                 assert is_printed(wanted, lines), f"{page.name}:{block.line}: {wanted} != {lines}"
+                try_tests(namespace, server)
     finally:
         close_all(namespace, loop)
 
@@ -213,9 +223,9 @@ def test_the_index_names_every_page() -> None:
 
 
 def test_every_setting_is_explained_with_its_default() -> None:
-    shown = {name: default for name, default, *_ in rows("configuration.md", 4)}
+    shown = {name: default for name, default, _, _ in rows("configuration.md", 4)}
+    assert shown.keys() == Settings.names()
     for field in fields(Settings):
-        assert field.name in shown, field.name
         assert eval(shown[field.name], {"__builtins__": {}}) == field.default, field.name
 
 
@@ -224,15 +234,17 @@ def test_every_setting_is_explained_with_its_default() -> None:
     [(EnhancedAPIClient, "configuration.md"), (CircuitBreaker, "circuit-breaker.md")],
 )
 def test_every_argument_is_explained_with_its_default(kind: type, page: str) -> None:
-    shown = {name: default for name, default, *_ in rows(page, 3)}
+    shown = {(name, default) for name, default, _ in rows(page, 3)}
     for name, parameter in inspect.signature(kind).parameters.items():
+        default = parameter.default
         if parameter.kind is parameter.VAR_KEYWORD:
             continue
-        assert name in shown, name
-        if isinstance(parameter.default, (bool, int, float, str, tuple)):
-            expected = parameter.default
-            # Where a setting has the same name, the client's own default stands in its own table.
-            assert repr(expected) in {default for one, default, *_ in rows(page, 3) if one == name}
+        if default is parameter.empty:
+            assert (name, "required") in shown
+        elif callable(default):
+            assert (name, f"{default.__module__ or 'time'}.{default.__name__}") in shown
+        else:
+            assert (name, repr(default)) in shown
 
 
 def test_every_figure_is_explained() -> None:
@@ -240,7 +252,7 @@ def test_every_figure_is_explained() -> None:
         figures = client.get_stats()
     nested = {name: value for name, value in figures.items() if isinstance(value, dict)}
     keys = {*figures, *[key for value in nested.values() for key in value]}
-    shown = [name for name, *_ in rows("statistics.md", 2)]
+    shown = [name for name, _ in rows("statistics.md", 2)]
     assert sorted(shown) == sorted(keys)
 
 

@@ -467,8 +467,10 @@ def test_a_netrc_that_was_edited_makes_the_caller_somebody_else(
     monkeypatch.setenv("NETRC", write_netrc(tmp_path / "netrc", "alice"))
     with Session(cache_mode="ttl") as session:
         first = session.get(api_server.url("/x")).json()
-        write_netrc(tmp_path / "next", "bobby")  # as long as alice, and moved over hers
-        os.replace(tmp_path / "next", tmp_path / "netrc")
+        hers, his = tmp_path / "netrc", tmp_path / "next"
+        write_netrc(his, "bobby")  # as long and as old as hers, and moved over it
+        os.utime(his, ns=(hers.stat().st_atime_ns, hers.stat().st_mtime_ns))
+        his.replace(hers)
         second = session.get(api_server.url("/x")).json()
         assert first["headers"]["Authorization"] != second["headers"]["Authorization"]
         assert session.get(api_server.url("/x"), auth=("a", "b")).json() != second

@@ -30,7 +30,9 @@ DOORS = {"awaited": ("overview.md", browseros.api), "blocking": ("blocking.md", 
 def blocks(file: str) -> dict[str, str]:
     """The code under each heading, character by character."""
     text = (SPEC / file).read_text("utf-8")
-    return dict(re.findall(r"^## ([^\n]+)\n\n```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    return dict(
+        re.findall(r"^## ([^\n]+)\n\n```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    )
 
 
 class Stage:
@@ -400,9 +402,8 @@ def test_monitoring_for_ever(stage: Stage) -> None:
     wait_until(lambda: stage.server.open_connections == 0)
 
 
+@pytest.mark.parametrize("stage", ["awaited"], indirect=True)
 def test_monitoring_for_ever_can_be_cancelled(stage: Stage) -> None:
-    if not stage.is_awaited:
-        pytest.skip("there is nothing to cancel without an event loop")
     asked = asyncio.Event()
 
     async def pause(_: float) -> None:

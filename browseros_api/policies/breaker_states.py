@@ -43,7 +43,7 @@ class Permit:
 class Circuit(pybreaker.CircuitBreaker):
     """pybreaker's states, counters, exclusions and listeners; its own way through them.
 
-    Naughty, but nothing else keeps pybreaker's lock away from the call: this relies on its private
+    A sin, but nothing else keeps pybreaker's lock away from the call: this relies on its private
     ``_lock``, ``_state``, ``_state_storage``, ``_create_new_state``, ``_listeners`` and
     ``_excluded_exceptions``.  The ``call`` of its states is never used.
     """
@@ -236,11 +236,9 @@ class Circuit(pybreaker.CircuitBreaker):
 def _bare(error: BaseException) -> BaseException:
     # To be remembered while the circuit is open, and a traceback would for so long keep alive the
     # variables of everybody through whom the error has passed.
-    try:
-        copy = clone(error)
-    except Exception:  # of a class that cannot be copied
-        return error
-    copy.__cause__ = None
+    copy = clone(error)
+    if copy is not error:  # there are classes that cannot be copied
+        copy.__cause__ = None
     return copy
 
 

@@ -115,8 +115,8 @@ class PoolingAdapter(HTTPAdapter):
             raise _overdue(request, watch, ConnectTimeout)
         trip = Trip(self._lease(request, watch))
         is_lent = False
-        start(trip)
         try:
+            start(trip)
             response = self._exchange(
                 trip,
                 request,
@@ -142,7 +142,8 @@ class PoolingAdapter(HTTPAdapter):
         """In a child process: start anew; the connections of the parent are left to the parent."""
         self._fleet.idle.abandon()
         self.proxy_manager = {}
-        self.init_poolmanager(
+        PoolingAdapter.init_poolmanager(  # not a subclass's, whose options are among these
+            self,
             self._pool_connections,
             self._pool_maxsize,
             block=self._pool_block,

@@ -73,7 +73,9 @@ class IdleConnections:
         self._is_awaited = False
 
     def __len__(self) -> int:
-        return len(self._entries)
+        # The finalizer of a pool closes what it had without telling us.
+        with self._limiter:
+            return sum(connection.sock is not None for connection in self._entries)
 
     def take(self, shelf: Shelf, lease: Lease | None) -> HTTPConnection | None:
         """The latest connection on ``shelf`` that is not too old, now on account of ``lease``."""

@@ -60,6 +60,5 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _is_refused_tunnel(cause: BaseException) -> bool:
     # A proxy that answered CONNECT with anything but 200: http.client says so in words only.
     return isinstance(cause, OSError) and any(
-        isinstance(text, str) and text.startswith("Tunnel connection failed")
-        for text in cause.args
+        isinstance(text, str) and text.startswith("Tunnel connection failed") for text in cause.args
     )

@@ -88,7 +88,9 @@ class Watch:
             self._appointment.cancel()
             with self._lock:
                 held, self._held = self._held, {}
-                _close_our_own(held.values())
+            for sock, is_copy in held.values():
+                if is_copy:
+                    sock.close()
 
     @property
     def expired(self) -> bool:
@@ -111,7 +113,7 @@ class Watch:
 
         ``as_copy`` holds a descriptor of its own, for a socket that others may close any time.
         """
-        watch: Watch | None = self._binding
+        watch = self._binding
         while watch is not None:
             watch._hold(owner, _own_copy(sock) if as_copy else _wire(sock), as_copy)
             watch = watch._outer
@@ -119,7 +121,7 @@ class Watch:
     def let_go(self, owner: object) -> bool:
         """Forget what ``owner`` uses; tells whether it may have been shut before."""
         was_shut = False
-        watch: Watch | None = self._binding
+        watch = self._binding
         while watch is not None:
             was_shut |= watch._let_go(owner)
             watch = watch._outer
@@ -129,23 +131,27 @@ class Watch:
         if sock is None:
             return
         if self._verdict is not None:  # left already
-            _close_our_own([(sock, is_copy)])
+            if is_copy:
+                sock.close()
             return
         if self._appointment is None and self.until is not None:
             self._appointment = TIMER.at(self.until, self._fire)
         with self._lock:
-            _close_our_own([self._held.pop(owner, (sock, False))])
+            before = self._held.get(owner)
             self._held[owner] = (sock, is_copy)
             if self._fired:
                 _shut(sock)
+        if before is not None and before[1]:
+            before[0].close()
 
     def _let_go(self, owner: object) -> bool:
         with self._lock:
             held = self._held.pop(owner, None)
-            if held is None:
-                return False
-            _close_our_own([held])
-            return self._fired
+        if held is None:
+            return False
+        if held[1]:
+            held[0].close()
+        return self._fired
 
     def _fire(self) -> None:
         with self._lock:
@@ -174,9 +180,3 @@ def _shut(sock: socket.socket) -> None:
     # be about to write, would send plain text.
     with contextlib.suppress(OSError):
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
-
-
-def _close_our_own(held: Any) -> None:
-    for sock, is_copy in held:
-        if is_copy:
-            sock.close()

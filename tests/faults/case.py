@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 
-from .talk import OK, Act, Talk
+from tests.faults.talk import OK, Act, Talk
 
 __all__ = ["Case", "Ending", "blurts", "every", "says"]
 

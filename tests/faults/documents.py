@@ -7,8 +7,8 @@ from typing import Any
 
 import requests
 
-from .case import Case
-from .talk import OK, Act
+from tests.faults.case import Case
+from tests.faults.talk import OK, Act
 
 __all__ = ["CASES", "DOCUMENTS", "Document"]
 

@@ -7,9 +7,8 @@ from requests import ReadTimeout
 from requests.exceptions import ChunkedEncodingError
 
 from browseros_api import DeadlineExceeded
-
-from .case import Case, says
-from .talk import OK, Talk
+from tests.faults.case import Case, says
+from tests.faults.talk import OK, Talk
 
 __all__ = ["CASES"]
 

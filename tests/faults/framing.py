@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from requests.exceptions import ChunkedEncodingError, InvalidHeader
 
-from .case import Case, says
-from .talk import OK, Act
+from tests.faults.case import Case, says
+from tests.faults.talk import OK, Act
 
 __all__ = ["CASES"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from requests import ConnectionError as BrokenConnection
 
-from .case import Case, blurts, says
-from .talk import OK, Talk
+from tests.faults.case import Case, blurts, says
+from tests.faults.talk import OK, Talk
 
 __all__ = ["CASES"]
 

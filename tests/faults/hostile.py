@@ -10,9 +10,9 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from .case import Case
-from .listener import Listener
-from .talk import MOST_SECONDS, Asked, Talk, Wire
+from tests.faults.case import Case
+from tests.faults.listener import Listener
+from tests.faults.talk import MOST_SECONDS, Asked, Talk, Wire
 
 __all__ = ["HostileServer"]
 

@@ -8,8 +8,8 @@ from email.utils import formatdate
 from requests import ConnectionError as BrokenConnection
 from requests.exceptions import ChunkedEncodingError
 
-from .case import Case, every, says
-from .talk import Act, Talk
+from tests.faults.case import Case, every, says
+from tests.faults.talk import Act, Talk
 
 __all__ = ["CASES"]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from requests.exceptions import InvalidSchema, TooManyRedirects
 
 from browseros_api import DeadlineExceeded
-
-from .case import Case, says
-from .talk import Act, Talk
+from tests.faults.case import Case, says
+from tests.faults.talk import Act, Talk
 
 __all__ = ["CASES"]
 
@@ -33,7 +32,7 @@ def weigh_down(talk: Talk) -> None:
 def never_end_the_redirect(talk: Talk) -> None:
     lines = (f"Location: {talk.echo}", "Transfer-Encoding: chunked")
     talk.say(talk.head("HTTP/1.1 302 Found", *lines))
-    for _ in range(90):
+    for _ in range(80):
         talk.say(b"400\r\n" + b"x" * 1024 + b"\r\n")
         talk.pause(0.1)
     talk.hang_up()

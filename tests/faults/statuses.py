@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .case import Case, says
-from .talk import OK, Act, Talk
+from tests.faults.case import Case, says
+from tests.faults.talk import OK, Act, Talk
 
 __all__ = ["CASES"]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
-from .listener import no_linger
+from tests.faults.listener import no_linger
 
 __all__ = ["FRESH", "MOST_BYTES", "MOST_SECONDS", "OK", "Act", "Asked", "Gone", "Talk", "Wire"]
 

@@ -210,9 +210,11 @@ def test_an_error_that_cannot_be_copied_is_kept_itself() -> None:
 
     error = Unique()
     error.args = ("copied",)
+    error.__cause__ = Boom("why")
     breaker = CircuitBreaker(1)
     fail(breaker, error)
     assert refused(breaker).last_error is error
+    assert isinstance(error.__cause__, Boom)
 
 
 # -- half-open -------------------------------------------------------------------------------------

@@ -47,9 +47,7 @@ def test_a_head_without_its_end_is_an_error(
         b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n",
     ],
 )
-def test_a_head_with_its_end_is_an_answer(
-    head: bytes, api_server: ApiServer, client: Any
-) -> None:
+def test_a_head_with_its_end_is_an_answer(head: bytes, api_server: ApiServer, client: Any) -> None:
     api_server.route("/x", Reply(raw=head + b"fine"))
     assert client.get(api_server.url("/x"), timeout=20).content == b"fine"
 
@@ -69,9 +67,7 @@ def test_interim_answers_are_passed_over(
     assert api_server.connections == 1
 
 
-def test_two_thousand_interim_answers_are_passed_over(
-    api_server: ApiServer, client: Any
-) -> None:
+def test_two_thousand_interim_answers_are_passed_over(api_server: ApiServer, client: Any) -> None:
     api_server.route("/x", Reply(raw=b"HTTP/1.1 100 Continue\r\n\r\n" * 2000 + FINAL))
     assert client.get(api_server.url("/x"), timeout=20).text == "fine"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 import time
@@ -129,8 +130,6 @@ def test_who_waits_too_long_gives_up_while_the_look_up_goes_on(names: Any) -> No
 
 
 def test_ctrl_c_ends_the_wait(names: Any, crew: Any) -> None:
-    import signal  # noqa: PLC0415
-
     names.lead("h", PLACE)
     names.gate = threading.Event()
     cache = DnsCache(300.0)

@@ -7,6 +7,7 @@ import weakref
 from typing import Any
 
 import pytest
+import requests
 
 from browseros_api.settings import Settings
 from browseros_api.testing import ApiServer, FakeClock, Reply, wait_until
@@ -116,8 +117,6 @@ def test_an_adapter_that_is_dropped_goes_at_once_with_its_connections(
     gc.disable()
     try:
         adapter = PoolingAdapter()
-        import requests  # noqa: PLC0415
-
         session = requests.Session()
         session.mount("http://", adapter)
         assert session.get(api_server.url("/x"), timeout=20).ok
@@ -140,9 +139,7 @@ def test_a_closed_adapter_has_no_connections_and_can_be_used_again(
         wait_until(lambda: api_server.open_connections == 0)
 
 
-def test_closing_does_not_disturb_a_call(
-    api_server: ApiServer, client: Any, crew: Any
-) -> None:
+def test_closing_does_not_disturb_a_call(api_server: ApiServer, client: Any, crew: Any) -> None:
     api_server.route("/x", Reply(delay=0.1, body=b"fine"))
     crew.start(lambda: client.get(api_server.url("/x"), timeout=20).raise_for_status())
     wait_until(lambda: api_server.active_requests == 1)

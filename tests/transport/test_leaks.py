@@ -167,8 +167,8 @@ def test_after_a_thousand_failures_all_of_it_is_still_there(
 
     def work(number: int) -> None:
         for turn in range(50):
+            path = f"/{(number + turn) % len(replies)}"
             with pytest.raises(exceptions.RequestException):
-                path = f"/{(number + turn) % len(replies)}"
                 client.get(api_server.url(path), stream=turn % 3 == 0, timeout=20).content  # noqa: B018
 
     for number in range(10):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from typing import Any
@@ -26,11 +27,23 @@ def together(crew: Any, work: Any, count: int) -> None:
     crew.join()
 
 
+def full_house(count: int) -> Any:
+    """A handler whose first requests are answered when so many of them are there at once."""
+    barrier, numbers = threading.Barrier(count), itertools.count()
+
+    def handle(request: Any) -> Reply:
+        if next(numbers) < count:
+            barrier.wait(20)
+        return Reply(body=request.path)
+
+    return handle
+
+
 def test_two_hundred_threads_share_a_few_connections(
     api_server: ApiServer, open_client: Any, crew: Any
 ) -> None:
     client = open_client(max_connections=6, pool_timeout=None)
-    api_server.route("*", Reply(delay=0.001))
+    api_server.route("*", full_house(6))
 
     def work(number: int) -> None:
         for turn in range(3):
@@ -48,7 +61,7 @@ def test_each_host_has_its_own_limit_within_the_total(open_client: Any, crew: An
     client = open_client(max_connections=5, max_connections_per_host=3, pool_timeout=None)
     with ApiServer() as one, ApiServer(host="127.0.0.2") as other:
         for server in (one, other):
-            server.route("*", Reply(delay=0.001))
+            server.route("*", full_house(3))
 
         def work(number: int) -> None:
             for turn in range(3):

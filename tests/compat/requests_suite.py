@@ -1,0 +1,148 @@
+"""requests' own tests, run with requests' sessions and with ours, and compared.
+
+    python -m tests.compat.requests_suite [--venv DIR] [--only stock|ours]
+
+The tests are those of the version of requests that is installed here: its sdist is fetched with
+pip, and a virtual environment is made of what it needs.  They run in an empty network namespace
+where that is permitted; elsewhere the few that dial an address of the outside are left out.
+The exit status is 1 if a test that passes with requests' sessions does not pass with ours and is
+not among ``EXCEPTIONS``, or is there and passes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import configparser
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import venv
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+__all__ = ["EXCEPTIONS", "differences", "main"]
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+
+NEEDS = (
+    *("pytest", "pytest-httpbin", "httpbin", "pytest-mock", "pytest-timeout"),
+    *("trustme", "PySocks"),
+)
+
+# What passes with requests' sessions and not with ours, and why; docs/compatibility.md says it, too.
+EXCEPTIONS = {
+    "tests/test_lowlevel.py::test_chunked_encoding_error": (
+        "its server answers one connection and is gone: a truncated answer to a GET is asked for "
+        "again, and what comes out is that of the last attempt, a refused connection"
+    ),
+}
+
+_SPEAKING = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+def differences(
+    stock: Mapping[str, str], ours: Mapping[str, str], known: Iterable[str] = EXCEPTIONS
+) -> list[str]:
+    """What is not as it should be, a sentence each."""
+    excepted = {*known}
+    lost = {test for test, outcome in stock.items() if outcome == "passed"}
+    lost -= {test for test, outcome in ours.items() if outcome == "passed"}
+    found = [f"{test}: {ours.get(test, 'not run')}" for test in sorted(lost - excepted)]
+    stale = sorted((excepted - lost) & stock.keys())
+    return [*found, *[f"{test}: passes, and is among the exceptions" for test in stale]]
+
+
+def fetched(release: str, folder: Path) -> Path:
+    """The unpacked sdist of that release of requests."""
+    pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:"]
+    subprocess.run([*pip, "-d", folder, f"requests=={release}"], check=True)
+    (archive,) = folder.glob("requests-*.tar.gz")
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+    return folder / archive.name.removesuffix(".tar.gz")
+
+
+def furnished(folder: Path, release: str) -> Path:
+    """The Python of an environment with what requests' tests and our package need."""
+    python = folder / "bin" / "python"
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+    setup = configparser.ConfigParser(interpolation=None)
+    setup.read(ROOT / "setup.cfg", "utf-8")
+    ours = setup["options"]["install_requires"].split()
+    pip = [python, "-m", "pip", "install", "-q"]
+    subprocess.run([*pip, *NEEDS, *ours, f"requests=={release}"], check=True)
+    return python
+
+
+def packed(folder: Path) -> Path:
+    """A folder with our package and the plugins as they are now, and nothing else of ours."""
+    shutil.copytree(ROOT / "browseros_api", folder / "browseros_api")
+    for plugin in (HERE / "plugs").glob("*.py"):
+        shutil.copy(plugin, folder)
+    return folder
+
+
+def secluded() -> list[str]:
+    """What goes before a command to run it without a network; nothing where that is forbidden."""
+    if not sys.platform.startswith("linux") or shutil.which("unshare") is None:
+        return []
+    for how in (["unshare", "--net"], ["unshare", "--map-root-user", "--net"]):
+        command = [*how, "--", sys.executable, str(HERE / "tarpit.py")]
+        if subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
+            return command
+    return []
+
+
+def run(name: str, python: Path, tests: Path, library: Path, *, rest: list[str]) -> dict[str, str]:
+    """The outcome of each test; ``name`` is ``stock`` or ``ours``."""
+    outcomes = library / f"{name}.json"
+    plugins = ["-p", "fence", *(["-p", "ours"] if name == "ours" else [])]
+    environment = {key: value for key, value in os.environ.items() if key not in _SPEAKING}
+    environment["PYTHONPATH"] = str(library)
+    options = ["-q", "--timeout=120", "-p", "no:cacheprovider", f"--outcomes={outcomes}", *plugins]
+    command = [*secluded(), str(python), "-m", "pytest", "tests", *options, *rest]
+    began = time.monotonic()
+    subprocess.run(command, cwd=tests, env=environment, check=False)
+    found: dict[str, str] = json.loads(outcomes.read_text("utf-8"))
+    counted = ", ".join(f"{count} {what}" for what, count in Counter(found.values()).most_common())
+    print(f"{name}: {counted} in {time.monotonic() - began:.0f} s", flush=True)
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run, compare, tell; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.compat.requests_suite")
+    parser.add_argument("--venv", metavar="DIR", type=Path, help="made there, or used if it is")
+    parser.add_argument("--only", choices=("stock", "ours"), help="run one, compare nothing")
+    parser.add_argument("rest", nargs="*", help="for pytest, after --")
+    given = parser.parse_args(arguments)
+    release = version("requests")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        tests = fetched(release, folder)
+        python = furnished((given.venv or folder / "venv").absolute(), release)
+        library = packed(folder / "library")
+        names = [given.only] if given.only else ["stock", "ours"]
+        outcomes = {
+            name: run(name, python, tests, library, rest=given.rest) for name in names
+        }
+    if given.only:
+        return 0
+    found = differences(outcomes["stock"], outcomes["ours"])
+    for line in found:
+        print(line)
+    print(f"requests {release}: {len(found)} differences that are not among the exceptions")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,207 @@
+"""Everything that can be set is checked once, and an error names what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import math
+import pickle
+from typing import Any
+
+import pytest
+from urllib3 import Timeout
+
+import browseros_api
+from browseros_api import EnhancedAPIClient, Session, Settings
+from browseros_api.settings import at_least, duration, one_of, whole
+
+HUGE = 10**400  # has no float
+
+BOUNDS = ["attempt_timeout", "deadline", "pool_timeout", "timeout"]  # None is no bound
+PERIODS = ["keepalive_timeout", "recovery_timeout"]
+PERIODS_OR_0 = ["dns_cache_ttl", "retry_base_delay", "retry_max_delay", "cache_ttl"]
+COUNTS = [
+    *("max_connections", "cache_max_entries", "cache_max_bytes", "cache_max_entry_bytes"),
+    *("failure_threshold", "half_open_max_calls", "max_endpoints"),
+]
+LIMITS = ["max_connections_per_host", "max_response_bytes"]  # None is no limit of its own
+SWITCHES = [
+    *("enable_cache", "enable_deduplication", "enable_circuit_breaker"),
+    *("idempotency_keys", "debug"),
+]
+FUNCTIONS = ["on_retry", "endpoint_key", "clock", "sleep", "random"]
+
+NO_NUMBERS: list[Any] = ["1", b"1", True, [1], {"a": 1}, 1j, object()]
+NO_SECONDS: list[Any] = [-1, -0.001, math.nan, math.inf, -math.inf, HUGE]
+
+BAD: list[tuple[str, Any]] = [
+    *[(name, value) for name in BOUNDS for value in (*NO_NUMBERS, *NO_SECONDS, 0, 0.0, 1e12)],
+    *[(name, value) for name in PERIODS for value in (None, *NO_NUMBERS, *NO_SECONDS, 0)],
+    *[(name, value) for name in PERIODS_OR_0 for value in (None, *NO_NUMBERS, *NO_SECONDS)],
+    *[(name, value) for name in COUNTS for value in (None, *NO_NUMBERS, 0, -1, 1.0, math.nan)],
+    *[(name, value) for name in LIMITS for value in (*NO_NUMBERS, 0, -1, 1.0)],
+    *[("max_retries", value) for value in (None, *NO_NUMBERS, -1, 1.0)],
+    *[(name, value) for name in SWITCHES for value in (None, 0, 1, "yes", [])],
+    *[(name, value) for name in FUNCTIONS for value in (1, "sleep", [])],
+    *[("timeout", value) for value in ((), (1,), (1, 2, 3), (1, "2"), (0, 1), (1, -1), [1, 2])],
+    *[("jitter", value) for value in (None, "none", 1, [])],
+    *[("cache_mode", value) for value in (None, "off", 1, {})],
+    *[("base_url", value) for value in (1, b"https://api.example.com", [])],
+]
+
+
+def _ids(value: object) -> str | None:
+    return "HUGE" if value is HUGE else None
+
+
+@pytest.mark.parametrize(("name", "value"), BAD, ids=_ids)
+def test_a_bad_setting_is_an_error_that_names_it(name: str, value: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=rf"^{name} must be .*[a-z]"):
+        Settings(**{name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), BAD, ids=_ids)
+def test_a_bad_setting_is_found_when_the_session_is_made(name: str, value: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"^{name} must be "):
+        Session(**{name: value})
+
+
+def test_every_setting_has_been_given_something_bad() -> None:
+    assert {name for name, _ in BAD} == Settings.names()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[(name, value) for name in BOUNDS for value in (None, 1, 0.001, 2_147_483)],
+        *[(name, value) for name in PERIODS for value in (1, 0.001, 1e12)],
+        *[(name, value) for name in PERIODS_OR_0 for value in (0, 0.0, 1, 1e12)],
+        *[(name, 1) for name in COUNTS],
+        *[(name, value) for name in LIMITS for value in (None, 1)],
+        *[(name, value) for name in SWITCHES for value in (True, False)],
+        *[(name, value) for name in FUNCTIONS for value in (None, lambda *_: 0)],
+        *[("timeout", value) for value in ((1, 2.5), (None, 1), (None, None), Timeout(1))],
+        ("max_retries", 0),
+        ("jitter", "full"),
+        ("cache_mode", "ttl"),
+        ("base_url", "https://api.example.com"),
+    ],
+)
+def test_what_may_be_set(name: str, value: Any) -> None:
+    assert getattr(Settings(**{name: value}), name) == value
+
+
+def test_an_unknown_setting_is_an_error() -> None:
+    with pytest.raises(TypeError, match="max_retrys"):
+        Settings(max_retrys=3)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="max_retrys"):
+        Session(max_retrys=3)
+    with pytest.raises(TypeError, match=r"no option 'max_retrys'; there are .*\bmax_retries\b"):
+        EnhancedAPIClient("https://api.example.com", max_retrys=3)
+
+
+def test_settings_are_never_changed() -> None:
+    settings = Settings()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        settings.max_retries = 5  # type: ignore[misc]
+
+
+def test_settings_are_given_by_name() -> None:
+    with pytest.raises(TypeError):
+        Settings(30.0)  # type: ignore[misc]
+
+
+def test_settings_travel_and_compare() -> None:
+    settings = Settings(timeout=(1, 2), jitter="full")
+    assert pickle.loads(pickle.dumps(settings)) == settings != Settings()
+
+
+def test_whole_seconds_become_floats() -> None:
+    settings = Settings(cache_ttl=5, deadline=3, keepalive_timeout=1)
+    kinds = {type(settings.cache_ttl), type(settings.deadline), type(settings.keepalive_timeout)}
+    assert kinds == {float}
+
+
+def test_options_are_split_into_settings_and_others() -> None:
+    ours, theirs = Settings.split({"max_retries": 1, "expire_after": 5})
+    assert (ours, theirs) == ({"max_retries": 1}, {"expire_after": 5})
+
+
+def test_each_setting_is_documented() -> None:
+    documented = inspect.getdoc(Settings) or ""
+    missing = [name for name in Settings.names() if name not in documented]
+    assert missing == []
+
+
+def test_defaults_of_the_client_are_those_of_the_overview() -> None:
+    parameters = inspect.signature(EnhancedAPIClient).parameters
+    ordered = [
+        (name, one.default)
+        for name, one in parameters.items()
+        if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+    ]
+    assert ordered == [
+        ("base_url", inspect.Parameter.empty),
+        ("timeout", 30.0),
+        ("max_connections", 100),
+        ("max_retries", 3),
+        ("retry_base_delay", 1.0),
+        ("retry_max_delay", 32.0),
+        ("cache_ttl", 300.0),
+        ("enable_deduplication", True),
+        ("enable_circuit_breaker", True),
+        ("headers", None),
+        ("debug", False),
+    ]
+    assert [name for name in parameters if parameters[name].kind is parameters[name].KEYWORD_ONLY]
+
+
+def test_defaults_of_the_breaker_are_those_of_the_overview() -> None:
+    parameters = inspect.signature(browseros_api.CircuitBreaker).parameters
+    assert [(name, parameters[name].default) for name in list(parameters)[:3]] == [
+        ("failure_threshold", 5),
+        ("recovery_timeout", 60.0),
+        ("half_open_max_calls", 3),
+    ]
+
+
+def test_arguments_of_the_client_become_settings() -> None:
+    with EnhancedAPIClient(
+        "https://api.example.com/v1/", 5.0, 7, 2, 0.5, 8.0, 60.0, False, False, {"A": "b"}, False,
+        jitter="full", cache_max_entries=3,
+    ) as client:  # fmt: skip
+        settings = client.session.settings
+        assert (settings.timeout, settings.attempt_timeout) == (5.0, 5.0)
+        assert (settings.max_connections, settings.max_retries) == (7, 2)
+        assert (settings.retry_base_delay, settings.retry_max_delay) == (0.5, 8.0)
+        assert (settings.cache_ttl, settings.cache_mode) == (60.0, "ttl")
+        assert not settings.enable_deduplication
+        assert not settings.enable_circuit_breaker
+        assert (settings.jitter, settings.cache_max_entries) == ("full", 3)
+        assert settings.base_url == client.base_url == "https://api.example.com/v1"
+        assert client.session.headers["A"] == "b"
+
+
+def test_no_timeout_is_no_bound() -> None:
+    with EnhancedAPIClient("https://api.example.com", timeout=None) as client:
+        assert client.session.settings.timeout is None
+        assert client.session.settings.attempt_timeout is None
+
+
+def test_the_checks_say_what_is_allowed() -> None:
+    with pytest.raises(TypeError, match="n must be a whole number, not '1'"):
+        whole("n", "1", least=1)
+    with pytest.raises(ValueError, match="n must be at least 2, not 1"):
+        whole("n", 1, least=2)
+    with pytest.raises(ValueError, match=r"s must be a finite number of at least 0, not -1"):
+        at_least("s", -1)
+    with pytest.raises(ValueError, match="s must be positive and finite, or None, not 0"):
+        duration("s", 0)
+    with pytest.raises(ValueError, match="s must be positive and finite, not 0"):
+        duration("s", 0, optional=False)
+    with pytest.raises(ValueError, match="s must be at most 2147483, or None for no bound"):
+        duration("s", 1e9)
+    with pytest.raises(TypeError, match="s must be a number of seconds or None, not 'x'"):
+        duration("s", "x")
+    with pytest.raises(ValueError, match=r"w must be one of \('a', 'b'\), not 'c'"):
+        one_of("w", "c", ("a", "b"))
