@@ -115,7 +115,7 @@ class Engine:
 
     def _bound(self, call: Call) -> tuple[float | None, bool]:
         """Seconds that this attempt may take, and whether that is all that the deadline leaves."""
-        attempt = self.settings.attempt_timeout
+        attempt = call.attempt_timeout
         if call.deadline is None:
             return attempt, False
         left = call.deadline - self.clock()
@@ -153,7 +153,7 @@ class Engine:
 
     def _too_slow(self, exchange: Exchange) -> ReadTimeout:
         what = f"{exchange.request.method} {masked_url(str(exchange.request.url))}"
-        bound = self.settings.attempt_timeout
+        bound = exchange.call.attempt_timeout
         return ReadTimeout(f"{what}: took longer than {bound:g} s", request=exchange.request)
 
     # -- what is going on in this thread ---------------------------------------------------------

@@ -52,6 +52,7 @@ class GuardedExchange:
 
     def _call_by_hand(self, request: PreparedRequest, kwargs: dict[str, Any]) -> Call:
         call = Call(str(request.method), str(request.url), {"request": request, **kwargs})
+        call.attempt_timeout = self.engine.settings.attempt_timeout
         if self.engine.settings.deadline is not None:
             call.deadline = self.engine.clock() + self.engine.settings.deadline
         return call

@@ -31,8 +31,8 @@ class Call:
     ``key`` names the answer; ``None`` means that it is never shared (unsafe methods, bodies, files,
     streams, hooks of its own, options that cannot be named).  ``headers`` are those that will be
     sent, by lower-case name, and ``resource`` is the URL without its query, both only with a key.
-    ``deadline`` is an instant of the session's clock, ``patience`` the seconds of silence that the
-    caller accepts (``None``: any).
+    ``deadline`` is an instant of the session's clock, ``attempt_timeout`` the seconds that one attempt
+    may take, ``patience`` the seconds of silence that the caller accepts (``None``: any).
     The last group is written while the call runs, by the one thread that runs it.
     """
 
@@ -45,10 +45,12 @@ class Call:
     use_cache: bool = True
     cache_ttl: float | None = None
     deadline: float | None = None
+    attempt_timeout: float | None = None
     patience: float | None = None
 
     began: float | None = None
     epoch: int = 0
+    kept_before: int = 0
     attempts: int = 0
     from_cache: bool = False
     followed: bool = False

@@ -52,9 +52,13 @@ def planned(
     seconds = settings.deadline if deadline is None else duration("deadline", deadline)
     if seconds is not None:
         call.deadline = engine.clock() + seconds
-    if arguments.get("timeout", UNSET) is UNSET:
-        arguments["timeout"] = settings.timeout
-    call.patience = _patience(arguments["timeout"], settings.attempt_timeout)
+    call.attempt_timeout = settings.attempt_timeout
+    timeout = arguments.get("timeout", UNSET)
+    if timeout is UNSET:
+        timeout = arguments["timeout"] = settings.timeout
+    elif settings.attempt_timeout is not None:  # its timeouts bound attempts: a call's own as well
+        call.attempt_timeout = _seconds(timeout)
+    call.patience = _patience(timeout, call.attempt_timeout)
     if settings.idempotency_keys and method in _KEYED:
         _add_idempotency_key(session, arguments)
     elif method in _NAMED and is_exact and _is_shareable(session, arguments):
@@ -66,10 +70,13 @@ def planned(
 
 def _patience(timeout: Any, bound: float | None) -> float | None:
     """Seconds of silence that a caller accepts, of requests' ``timeout`` and an attempt's bound."""
+    bounds = [seconds for seconds in (_seconds(timeout), bound) if seconds is not None]
+    return min(bounds, default=None)
+
+
+def _seconds(timeout: Any) -> float | None:
     read = timeout[-1] if isinstance(timeout, tuple) and timeout else timeout
-    if isinstance(read, (int, float)):
-        return read if bound is None else min(read, bound)
-    return bound
+    return read if isinstance(read, (int, float)) and read > 0 else None  # else requests will say
 
 
 def _add_idempotency_key(session: requests.Session, arguments: dict[str, Any]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from requests import PreparedRequest, Response
+
+from .keys import ALL_COOKIES, NEVER_SELECTS
 
 __all__ = ["Replica", "Snapshot"]
 
@@ -45,12 +47,13 @@ class Snapshot:
     Written once, by the thread that fetched it, before anybody else can see it.
     """
 
-    __slots__ = ("_answer", "_history", "_next", "_state", "size")
+    __slots__ = ("_answer", "_choosers", "_history", "_next", "_state", "size")
 
     def __init__(self, response: Response) -> None:
         self._state = {name: getattr(response, name) for name in _SHARED}
         self._answer = _Parts(response)
         self._history = tuple(Snapshot(hop) for hop in response.history)
+        self._choosers = _choosers(response)
         self._next = _copied(getattr(response, "_next", None))  # pickling loses it
         body = self._state["_content"]
         headers = sum(len(name) + len(str(value)) for name, value in response.headers.items())
@@ -63,6 +66,13 @@ class Snapshot:
         status: int = self._state["status_code"]
         return status
 
+    def chosen_by(self, headers: Mapping[str, str]) -> tuple[tuple[str, str | None], ...]:
+        """What chose this answer, of a call's ``headers`` that are not in its key.
+
+        Two calls of one key may share the answer only if this is the same for both.
+        """
+        return tuple((name, headers.get(name)) for name in self._choosers)
+
     def replica(self, *, from_cache: bool = False) -> Replica:
         """A copy of the answer that its reader may change as it likes."""
         copy = Replica.__new__(Replica)
@@ -72,6 +82,17 @@ class Snapshot:
         own["from_cache"] = from_cache
         own["raw"] = None
         return copy
+
+
+def _choosers(response: Response) -> tuple[str, ...]:
+    hops = (*response.history, response)
+    named = {
+        name.strip() for hop in hops for name in str(hop.headers.get("Vary", "")).lower().split(",")
+    }
+    choosers = named & NEVER_SELECTS
+    if response.history:  # the key holds the cookies for one URL: here there may have been others
+        choosers.add(ALL_COOKIES)
+    return tuple(sorted(choosers))
 
 
 class _Parts:

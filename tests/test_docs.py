@@ -10,8 +10,7 @@ import io
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from fnmatch import fnmatchcase
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ import browseros_api.aio
 import browseros_api.testing
 from browseros_api import CircuitBreaker, EnhancedAPIClient, Settings
 from browseros_api.testing import ApiServer, FakeClock, Received, Reply
+from tests.pages import Block, anchors, blocks, links, rows
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -31,55 +31,6 @@ EXAMPLE = "https://api.example.com"
 PEOPLE = [{"id": 1, "name": "Ada"}, {"id": 2, "name": "Grace"}]
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-
-
-# -- what a page is made of ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Block:
-    """Code between two fences: where it begins, and why it is not run, if it is not."""
-
-    page: Path
-    line: int
-    source: str
-    not_run: str | None
-
-
-def blocks(page: Path) -> Iterator[Block]:
-    """The Python blocks of a page.  A comment just before one may say why it is not run."""
-    before, opened, language, code = "", 0, "", []
-    for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
-        if opened and line.startswith("```"):
-            if language == "python":
-                reason = re.fullmatch(r"<!-- not run: (.+) -->", before)
-                yield Block(page, opened, "\n".join(code), reason and reason[1])
-            before, opened = "", 0
-        elif opened:
-            code.append(line)
-        elif line.startswith("```"):
-            opened, language, code = number, line[3:].strip(), []
-        elif line.strip():
-            before = line.strip()
-    assert not opened, f"{page.name}:{opened}: a fence that is never closed"
-
-
-def prose(page: Path) -> str:
-    """The page without its blocks of code."""
-    return re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
-
-
-def anchors(page: Path) -> set[str]:
-    """What GitHub makes of the headings."""
-    titles = re.findall(r"^#+ (.+)$", prose(page), flags=re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
-
-
-def rows(page: str, columns: int) -> list[list[str]]:
-    """The rows of its tables that have so many columns and begin with a name in code."""
-    lines = (DOCS / page).read_text("utf-8").splitlines()
-    cells = [line[1:-1].split("|") for line in lines if line.startswith("| `")]
-    return [[cell.strip(" `") for cell in row] for row in cells if len(row) == columns]
 
 
 # -- running it ----------------------------------------------------------------------------------
@@ -167,8 +118,8 @@ def promised(block: Block, url: str) -> list[str]:
 def is_printed(wanted: list[str], lines: list[str]) -> bool:
     """Whether the lines are there, in this order, with others between them or not."""
     rest = iter(lines)
-    escaped = [one.replace("[", "[[]").replace("...", "*") for one in wanted]
-    return all(any(fnmatchcase(line, pattern) for line in rest) for pattern in escaped)
+    patterns = [re.escape(one).replace(re.escape("..."), ".*") for one in wanted]
+    return all(any(re.fullmatch(pattern, line) for line in rest) for pattern in patterns)
 
 
 def close_all(namespace: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:
@@ -200,7 +151,7 @@ def test_few_blocks_are_not_run() -> None:
     found = [block for page in PAGES for block in blocks(page)]
     skipped = [f"{block.page.name}:{block.line}" for block in found if block.not_run]
     assert len(found) > 40
-    assert len(skipped) <= 6, skipped
+    assert len(skipped) <= 3, skipped
 
 
 # -- nothing leads nowhere, nothing is left out --------------------------------------------------
@@ -208,9 +159,7 @@ def test_few_blocks_are_not_run() -> None:
 
 @each_page
 def test_every_link_leads_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
-        if re.match(r"https?://", target):
-            continue
+    for target in links(page):
         path, _, anchor = target.partition("#")
         file = (page.parent / path).resolve() if path else page
         assert file.exists(), f"{page.name}: {target}"
@@ -218,12 +167,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def test_the_index_names_every_page() -> None:
-    linked = set(re.findall(r"\]\(([\w-]+\.md)", prose(DOCS / "index.md")))
-    assert linked == {page.name for page in DOCS.glob("*.md")} - {"index.md"}
+    linked = {target.partition("#")[0] for target in links(DOCS / "index.md")}
+    assert {page.name for page in DOCS.glob("*.md")} - {"index.md"} <= linked
 
 
 def test_every_setting_is_explained_with_its_default() -> None:
-    shown = {name: default for name, default, _, _ in rows("configuration.md", 4)}
+    shown = {name: default for name, default, _, _ in rows(DOCS / "configuration.md", 4)}
     assert shown.keys() == Settings.names()
     for field in fields(Settings):
         assert eval(shown[field.name], {"__builtins__": {}}) == field.default, field.name
@@ -234,7 +183,7 @@ def test_every_setting_is_explained_with_its_default() -> None:
     [(EnhancedAPIClient, "configuration.md"), (CircuitBreaker, "circuit-breaker.md")],
 )
 def test_every_argument_is_explained_with_its_default(kind: type, page: str) -> None:
-    shown = {(name, default) for name, default, _ in rows(page, 3)}
+    shown = {(name, default) for name, default, _ in rows(DOCS / page, 3)}
     for name, parameter in inspect.signature(kind).parameters.items():
         default = parameter.default
         if parameter.kind is parameter.VAR_KEYWORD:
@@ -252,7 +201,7 @@ def test_every_figure_is_explained() -> None:
         figures = client.get_stats()
     nested = {name: value for name, value in figures.items() if isinstance(value, dict)}
     keys = {*figures, *[key for value in nested.values() for key in value]}
-    shown = [name for name, _ in rows("statistics.md", 2)]
+    shown = [name for name, _ in rows(DOCS / "statistics.md", 2)]
     assert sorted(shown) == sorted(keys)
 
 

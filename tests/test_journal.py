@@ -168,7 +168,8 @@ def test_a_journal_that_is_off_says_nothing_and_formats_nothing(heard: Lines) ->
     Journal(enabled=False).say("%s", value)
     assert (heard.lines, value.times) == ([], 0)
     Journal(enabled=True).say("%s", value)
-    assert (heard.lines, value.times) == (["shown"], 1)
+    assert heard.lines == ["shown"]
+    assert value.times > 0
 
 
 def test_what_nobody_reads_is_not_formatted() -> None:
@@ -227,9 +228,15 @@ def test_debug_shows_each_attempt_and_decision_and_no_secret(
     text = str(heard)
     assert SECRET not in text
     assert "alice" not in text
-    for word in ("/flaky?api_key=***", "503", "answered from the cache", "kept for 300 s", "joins"):
-        assert word in text, text
-    assert "retry" in text.lower()
+    for said in (
+        "GET {}/flaky?api_key=*** attempt 1: 503; again in",
+        "GET {}/flaky: kept for 300 s",
+        "GET {}/flaky: answered from the cache",
+        "GET {}/down?api_key=*** attempt 3: 500; no retries left",
+        "breaker {}/down: closed -> open",
+        "GET {}/held: joins",
+    ):
+        assert said.format(api_server.base_url) in text
     assert all("\n" not in line for line in heard.lines)
 
 

@@ -15,13 +15,12 @@ from collections.abc import Callable
 from requests import Response
 
 from ..journal import Journal, masked_url
-from ..keys import ALL_COOKIES, NEVER_SELECTS
 from ..pipeline import Call, Proceed
 from ..replicas import Snapshot
 from ..settings import Settings
 from ..stores.memory import Entry, MemoryStore
 from ..timer import TIMER
-from .freshness import allowed_ttl, directives, is_keepable, vary
+from .freshness import allowed_ttl, directives, is_keepable
 
 __all__ = ["Cache"]
 
@@ -54,6 +53,7 @@ class Cache:
     def _start_afresh(self) -> None:
         self._lock = threading.Lock()
         self._epoch = 0  # counts changes of resources
+        self._kept = 0  # counts answers kept
         self._changes: OrderedDict[str, int] = OrderedDict()  # resource -> epoch of its last change
         self._oldest = 0  # changes up to this epoch are remembered no more
         self._sweep_due: float | None = None
@@ -67,14 +67,14 @@ class Cache:
 
     def lookup(self, call: Call, proceed: Proceed[Call]) -> Response:
         """Do we know the answer?"""
+        call.kept_before = self._kept
         snapshot = self.known(call)
-        if snapshot is None:
-            return proceed(call)
-        call.from_cache = True
-        return snapshot.replica(from_cache=True)
+        return proceed(call) if snapshot is None else _hit(call, snapshot)
 
     def store(self, call: Call, proceed: Proceed[Call]) -> Response:
         """Keep a good answer, and forget what an unsafe call has changed."""
+        if call.kept_before != self._kept and (snapshot := self.known(call)) is not None:
+            return _hit(call, snapshot)  # it landed between our look and our own taking off
         call.epoch = self._epoch
         response = proceed(call)
         if not call.is_safe:
@@ -91,7 +91,7 @@ class Cache:
         if call.key is None or not call.use_cache or call.method != "GET":
             return None
         entry = self.answers.get(call.key)
-        if entry is None or any(call.headers.get(name) != value for name, value in entry.vary):
+        if entry is None or entry.chosen_by != entry.snapshot.chosen_by(call.headers):
             return None
         if ("cache-control" in call.headers or "pragma" in call.headers) and _is_bypass(call):
             return None
@@ -109,10 +109,11 @@ class Cache:
         snapshot = call.snapshot = call.snapshot or Snapshot(response)
         if snapshot.size > self._max_entry:
             return
-        chosen_by = tuple((name, call.headers.get(name)) for name in _choosers(response))
+        chosen_by = snapshot.chosen_by(call.headers)
         entry = Entry(snapshot, self._clock() + ttl, call.resource, chosen_by)
         with self._lock:  # in one go, or a change could come between asking for it and keeping
             is_kept = self._is_unchanged(call) and self.answers.put(key, entry)
+            self._kept += is_kept
         if is_kept:
             self._arrange_sweep(ttl)
             if self._journal.enabled:
@@ -177,14 +178,9 @@ def resource_of(call: Call, response: Response) -> str:
     return str(url or "").partition("#")[0].partition("?")[0]
 
 
-def _choosers(response: Response) -> list[str]:
-    """What chose the answer, of all that is not in the key of its call.
-
-    The key holds the cookies for one URL: where a redirect leads, there may be others.
-    """
-    names = [name for hop in (*response.history, response) for name in vary(hop.headers)]
-    choosers = [name for name in names if name in NEVER_SELECTS]
-    return [*choosers, ALL_COOKIES] if response.history else choosers
+def _hit(call: Call, snapshot: Snapshot) -> Response:
+    call.from_cache = True
+    return snapshot.replica(from_cache=True)
 
 
 def _is_bypass(call: Call) -> bool:

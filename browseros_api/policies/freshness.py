@@ -10,7 +10,7 @@ from typing import Any
 
 from requests import Response
 
-__all__ = ["allowed_ttl", "directives", "is_keepable", "is_whole", "said_ttl", "vary"]
+__all__ = ["allowed_ttl", "directives", "is_keepable", "is_whole", "said_ttl"]
 
 # Final answers that may be kept at all.  206 is part of an answer; 404 and 410 are kept only if
 # the server itself says for how long, so that polling for something to appear goes on working.
@@ -29,11 +29,6 @@ def directives(value: str | None) -> dict[str, str]:
         name, quoted, plain = match.groups()
         found.setdefault(name.lower(), quoted if quoted is not None else plain or "")
     return found
-
-
-def vary(headers: Mapping[str, str]) -> list[str]:
-    """The lower-case names of the request headers that chose an answer."""
-    return [name.strip().lower() for name in headers.get("Vary", "").split(",")]
 
 
 # -- for how long ----------------------------------------------------------------------------------
@@ -117,7 +112,7 @@ def _allows_keeping(headers: Mapping[str, str]) -> bool:
         all(type(value) is str for value in headers.values())  # an adapter may have made them up
         and "no-store" not in directives(headers.get("Cache-Control"))
         and "Set-Cookie" not in headers
-        and "*" not in vary(headers)
+        and "*" not in headers.get("Vary", "")
         and not _is_dubious(headers)
     )
 

@@ -19,14 +19,13 @@ class Entry:
     """A kept answer.
 
     ``expires`` is an instant of the store's clock; ``resource`` its URL without the query, by which
-    it is forgotten; ``vary`` the request headers (lower-case name and value) that chose it besides
-    those in its key.
+    it is forgotten; ``chosen_by`` what chose it besides its key, as the snapshot says.
     """
 
     snapshot: Snapshot
     expires: float
     resource: str
-    vary: tuple[tuple[str, str | None], ...] = ()
+    chosen_by: tuple[tuple[str, str | None], ...] = ()
 
 
 class MemoryStore:

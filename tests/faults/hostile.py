@@ -9,6 +9,7 @@ import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from tests.faults.case import Case
 from tests.faults.listener import Listener
@@ -16,6 +17,7 @@ from tests.faults.talk import MOST_SECONDS, Asked, Talk, Wire
 
 __all__ = ["HostileServer"]
 
+Greet = Callable[[socket.socket], None]
 _numbers = itertools.count(1)
 
 
@@ -25,8 +27,8 @@ class HostileServer(Listener):
     ``/echo/token`` is the ordinary answer: what was asked, as JSON.  Everything is counted by the
     token, which each caller makes up, so that callers do not see each other's.
 
-    With ``tls`` it speaks TLS; ``greet(sock)`` is done first to whoever connects, and its return
-    value is the socket that is then served, if there is one.
+    With ``tls`` it speaks TLS; with ``greet`` that is done to whoever connects for TLS, and nothing
+    else.  ``where`` may be a ``host`` and a ``port``.
     """
 
     def __init__(
@@ -34,14 +36,15 @@ class HostileServer(Listener):
         cases: Iterable[Case] = (),
         *,
         tls: ssl.SSLContext | None = None,
-        greet: Callable[[socket.socket], socket.socket | None] | None = None,
+        greet: Greet | None = None,
+        **where: Any,
     ) -> None:
         self._cases = {case.name: case for case in cases}
         self._tls, self._greet = tls, greet
         self._counting = threading.Lock()
         self._hits: Counter[str] = Counter()
         self._seen: dict[str, Asked] = {}
-        super().__init__(self._talk)
+        super().__init__(self._talk, **where)
 
     def url(self, name: str, token: str, query: str = "", *, host: str = "127.0.0.1") -> str:
         """Where one is treated in that way."""
@@ -64,19 +67,15 @@ class HostileServer(Listener):
             return self._seen[token]
 
     def _talk(self, sock: socket.socket, number: int) -> None:
-        greeted = self._greet(sock) if self._greet is not None else sock
-        if greeted is None:
+        if self._greet is not None:
+            self._greet(sock)
             return
-        if self._tls is None:
-            self._serve_requests(Wire(greeted))
-            return
-        greeted.settimeout(MOST_SECONDS)
-        with self._tls.wrap_socket(
-            greeted, server_side=True, do_handshake_on_connect=False
-        ) as shielded:
-            self.replace(number, shielded)
-            shielded.do_handshake()
-            self._serve_requests(Wire(shielded))
+        sock.settimeout(MOST_SECONDS)
+        if self._tls is not None:
+            sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+            self.replace(number, sock)
+            sock.do_handshake()
+        self._serve_requests(Wire(sock))
 
     def _serve_requests(self, wire: Wire) -> None:
         while (talk := self.hear(wire)) is not None:

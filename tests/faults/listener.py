@@ -21,7 +21,13 @@ class Listener:
     ``errors``, and raised when the ``with`` block is left.  ``accepted`` counts connections.
     """
 
-    def __init__(self, serve: Callable[[socket.socket, int], None]) -> None:
+    def __init__(
+        self,
+        serve: Callable[[socket.socket, int], None],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
         self._serve = serve
         self._lock = threading.Lock()
         self._open: dict[int, socket.socket] = {}
@@ -29,7 +35,7 @@ class Listener:
         self._is_closing = False
         self.accepted = 0
         self.errors: list[BaseException] = []
-        self._sock = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._sock = socket.create_server((host, port), backlog=128)
         self.port: int = self._sock.getsockname()[1]
         self._acceptor = threading.Thread(target=self._accept, name="hostile", daemon=True)
         self._acceptor.start()

@@ -56,7 +56,6 @@ class Wire:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self._buffer = b""
-        sock.settimeout(MOST_SECONDS)
 
     def head(self) -> Asked | None:
         """The next request's head, or None if there is no next one."""

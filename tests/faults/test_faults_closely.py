@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
 import requests
 from requests.exceptions import UnrewindableBodyError
 
-from browseros_api.testing import wait_until
+from tests.faults.case import Case
 from tests.faults.hostile import HostileServer
 from tests.faults.table import CASES
-from tests.faults.witness import ask, ask_next, assert_clean, call, ours, stock
+from tests.faults.talk import Talk
+from tests.faults.witness import LONGEST, ask, ask_next, assert_clean, ours, stock
 
 
 @pytest.mark.parametrize(
@@ -94,34 +96,20 @@ def test_a_circle_of_redirects_is_no_failure_of_the_server(
         assert [(state["state"], state["failure_count"]) for state in states] == [("closed", 0)]
 
 
-def test_a_second_answer_that_comes_late_is_nobodys(hostile: HostileServer) -> None:
-    case = CASES["smuggled-response"]
-    with ours(enable_cache=False) as session:
-        for _ in range(3):
-            assert ask(session, hostile, case).is_a(200)
-            idle = [one for shelf in _shelves(session) for one in shelf.connections]
-            for connection in idle:  # what was sent behind the answer has arrived by now
-                wait_until(lambda: not _is_still(connection))  # noqa: B023
-            assert ask_next(session, hostile).is_a(200)
+def test_a_second_answer_that_comes_late_is_nobodys() -> None:
+    is_read, is_sent = threading.Event(), threading.Event()
 
+    def answer_twice(talk: Talk) -> None:
+        talk.answer()
+        assert is_read.wait(LONGEST)
+        talk.say(b'HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{"poisoned": true}')
+        is_sent.set()
 
-def _shelves(session: requests.Session) -> list[object]:
-    raise NotImplementedError
-
-
-def _is_still(connection: object) -> bool:
-    raise NotImplementedError
-
-
-def test_whatever_the_first_of_two_identical_calls_meets_the_second_meets_its_own(
-    hostile: HostileServer,
-) -> None:
-    with ours(enable_circuit_breaker=False) as session:
-        for case in CASES.values():
-            if case.waits or case.hangs or case.kept or case.name == "gzip-bomb":
-                continue
-            url = hostile.url(case.name, hostile.token())
-            outcomes = [call(session, case.method, url) for _ in range(2)]
-            assert outcomes[0].is_a(case.ends), case.name
-            if outcomes[0].error is not None:
-                assert outcomes[0].error is not outcomes[1].error
+    case = Case("late", "a second answer, after the first one was read", answer_twice)
+    with HostileServer([case]) as hostile, ours() as session:
+        assert ask(session, hostile, case).is_a(200)
+        is_read.set()
+        assert is_sent.wait(LONGEST)
+        assert ask_next(session, hostile).is_a(200)
+        assert_clean(session, calls=2, hits=2)
+        assert hostile.accepted == 2

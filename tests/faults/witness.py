@@ -76,6 +76,7 @@ def ours(case: Case | None = None, **settings: Any) -> Session:
     usual = {
         "timeout": _timeout(case),
         "max_retries": RETRIES,
+        "retry_base_delay": 0.01,
         "sleep": lambda seconds: None,
         "deadline": DEADLINE if case is not None and case.hangs else None,
     }
@@ -141,12 +142,11 @@ def _forget_frames(error: BaseException | None) -> None:
         error = error.__context__
 
 
-def ask_next(session: Session, server: HostileServer, method: str = "GET") -> Outcome:
+def ask_next(session: requests.Session, server: HostileServer, method: str = "GET") -> Outcome:
     """Ask for something ordinary; an answer must be that to this very question."""
     token = server.token()
-    outcome = call(
-        session, method, server.url("echo", token), timeout=PATIENCE, deadline=2 * PATIENCE
-    )
+    bound = {"deadline": 2 * PATIENCE} if isinstance(session, Session) else {}
+    outcome = call(session, method, server.url("echo", token), timeout=PATIENCE, **bound)
     if outcome.response is not None:
         told = outcome.response.json()
         assert (told["method"], told["path"]) == (method, f"/echo/{token}")

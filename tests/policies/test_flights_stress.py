@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import random
 import threading
 import time
@@ -35,13 +36,13 @@ def own_flights() -> Flights:
 class Storm:
     """Callers that ask at random, and a service that answers at random.
 
-    Each answer and each failure tells its key and when it was made: so many had been made before.
+    Each answer and each failure tells its key and its number.
     """
 
     def __init__(self, seed: int) -> None:
         self.flights = own_flights()
-        self.now = itertools.count(1)
-        self.last = 0
+        self.now = itertools.count()
+        self.over: dict[str, int] = {}  # when the call was over for which this was made
         self.calls = self.executions = self.followed = 0
         self._lock = threading.Lock()
         self._seed = seed
@@ -55,7 +56,7 @@ class Storm:
         call = call_of(key, patience=chance.choice([None, None, 30.0, 0.002]))
         with self._lock:
             self.calls += 1
-            before = self.last
+            began = next(self.now)
         if chance.random() < 0.05:
             self.flights.forget(URL)
         try:
@@ -72,10 +73,12 @@ class Storm:
         if "no answer within 0.002 s" in told:
             assert call.patience == 0.002
             return "gave up"
-        named, _, made = told.partition(" ")
-        assert named == key
-        assert int(made) > before, "an answer from before the question"
-        self.followed += call.followed
+        assert told.startswith(key)
+        with self._lock:
+            assert self.over.get(told, math.inf) > began, "an answer from before the question"
+            if not call.followed:
+                self.over[told] = next(self.now)
+            self.followed += call.followed
         return "told"
 
     def _service(self, chance: random.Random) -> Callable[[Call], requests.Response]:
@@ -107,8 +110,7 @@ class Storm:
 
     def _made_for(self, call: Call) -> str:
         with self._lock:
-            self.last = next(self.now)
-            return f"{call.key} {self.last}"
+            return f"{call.key} {next(self.now)}"
 
 
 @pytest.mark.parametrize("seed", range(6))

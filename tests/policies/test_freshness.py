@@ -24,7 +24,6 @@ from browseros_api.policies.freshness import (
     is_keepable,
     is_whole,
     said_ttl,
-    vary,
 )
 
 NOW = 1_700_000_000.0  # some instant of the wall clock, a whole second
@@ -383,10 +382,6 @@ def test_what_may_be_kept(headers: dict[str, str]) -> None:
     assert is_keepable(odd) is True
 
 
-def test_vary_names_request_headers_in_lower_case() -> None:
-    assert vary({"Vary": "Accept , USER-agent,x"}) == ["accept", "user-agent", "x"]
-
-
 # -- bodies that are not whole ---------------------------------------------------------------------
 
 TEXT = b'{"items": [' + b",".join(b"%d" % (n * n % 9973) for n in range(9000)) + b"]}"
@@ -399,7 +394,6 @@ def deflated(window: int) -> bytes:
 
 CODINGS: dict[str, tuple[str, bytes]] = {
     "gzip": ("gzip", gzip.compress(TEXT)),
-    "x-gzip": ("x-gzip", gzip.compress(TEXT)),
     "GZip": ("GZip", gzip.compress(TEXT)),
     "gzip of two members": ("gzip", gzip.compress(TEXT[:9000]) + gzip.compress(TEXT[9000:])),
     "zlib": ("deflate", deflated(15)),
@@ -407,6 +401,9 @@ CODINGS: dict[str, tuple[str, bytes]] = {
     "gzip twice": ("gzip, gzip", gzip.compress(gzip.compress(TEXT))),
     "deflate and gzip": ("deflate, gzip", gzip.compress(deflated(15))),
 }
+
+if "x-gzip" in HTTPResponse.CONTENT_DECODERS:  # urllib3 2.0 does not know it
+    CODINGS["x-gzip"] = ("x-gzip", gzip.compress(TEXT))
 
 
 @pytest.mark.parametrize(("coding", "body"), CODINGS.values(), ids=CODINGS)

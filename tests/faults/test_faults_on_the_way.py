@@ -1,0 +1,280 @@
+"""Names that lead nowhere, ports where nobody is, proxies that die: the server sees nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from browseros_api import ConnectTimeout, Session
+from tests.faults.certificates import Authority
+from tests.faults.hostile import HostileServer
+from tests.faults.proxy import DEATHS, Proxy
+from tests.faults.witness import (
+    LONGEST,
+    RETRIES,
+    Outcome,
+    ask_next,
+    assert_as_in_requests,
+    assert_clean,
+    call,
+    ours,
+    stock,
+)
+
+ATTEMPTS = 1 + RETRIES
+NAME = "api.example.test"
+NOBODY = "127.0.0.9"  # an address of this machine at which nobody listens
+
+both_methods = pytest.mark.parametrize("method", ["GET", "POST"])
+
+
+def assert_failed_cleanly(session: Session, mine: Outcome, theirs: Outcome) -> None:
+    assert_as_in_requests(mine, theirs)
+    assert mine.seconds < LONGEST
+    assert_clean(session, calls=1)
+    assert session.get_stats()["connections"]["connections_open"] == 0
+    (state,) = session.get_circuit_breaker_status().values()
+    assert state["failure_count"] == session.get_stats()["attempts"]
+
+
+# -- names -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lead(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], list[str]]], list[str]]:
+    """Lets NAME lead to what a function of the number of the question says; lists the asked."""
+
+    def lead(to: Callable[[int], list[str]]) -> list[str]:
+        asked: list[str] = []
+
+        def look_up(host: Any, port: Any, *others: Any, **more: Any) -> list[Any]:
+            if host != NAME:
+                return list(known(host, port, *others, **more))
+            asked.append(host)
+            kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+            return [(*kind, (address, port)) for address in to(len(asked))]
+
+        known = socket.getaddrinfo
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        return asked
+
+    return lead
+
+
+def nowhere(_: int) -> list[str]:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+@both_methods
+def test_a_name_that_leads_nowhere_is_looked_up_again(
+    method: str, lead: Callable[..., list[str]]
+) -> None:
+    asked = lead(nowhere)
+    with ours() as session, stock() as theirs:
+        mine = call(session, method, f"http://{NAME}/")
+        assert len(asked) == ATTEMPTS
+        assert mine.is_a(requests.ConnectionError)
+        assert_failed_cleanly(session, mine, call(theirs, method, f"http://{NAME}/"))
+
+
+@both_methods
+def test_a_name_that_was_lost_for_a_moment_is_found(
+    method: str, lead: Callable[..., list[str]], hostile: HostileServer
+) -> None:
+    lead(lambda number: nowhere(number) if number == 1 else ["127.0.0.1"])
+    with ours() as session:
+        url = hostile.url("echo", token := hostile.token(), host=NAME)
+        assert call(session, method, url).is_a(200)
+        assert hostile.hits(token) == 1
+        assert_clean(session, calls=1)
+        assert session.get_stats()["rescued_requests"] == 1
+
+
+def test_a_name_that_nobody_answers_about_is_given_up_in_time(
+    lead: Callable[..., list[str]],
+) -> None:
+    is_over = threading.Event()
+
+    def wait(_: int) -> list[str]:
+        is_over.wait(LONGEST)
+        return [NOBODY]
+
+    lead(wait)
+    try:
+        with ours(timeout=(0.3, 5.0), max_retries=0) as session:
+            mine = call(session, "GET", f"http://{NAME}/")
+            assert mine.is_a(ConnectTimeout), mine
+            assert mine.seconds < LONGEST / 2
+            assert_clean(session, calls=1)
+    finally:
+        is_over.set()
+
+
+@both_methods
+def test_a_name_with_a_dead_address_first_costs_no_attempt(
+    method: str, lead: Callable[..., list[str]], hostile: HostileServer
+) -> None:
+    lead(lambda _: [NOBODY, "127.0.0.1"])
+    with ours() as session:
+        url = hostile.url("echo", token := hostile.token(), host=NAME)
+        assert call(session, method, url).is_a(200)
+        assert hostile.hits(token) == 1
+        assert_clean(session, calls=1, hits=1)
+
+
+@both_methods
+def test_a_name_whose_address_flaps_is_found_again(
+    method: str, lead: Callable[..., list[str]], hostile: HostileServer
+) -> None:
+    asked = lead(lambda number: [NOBODY if number % 2 else "127.0.0.1"])
+    with ours() as session:
+        url = hostile.url("echo", token := hostile.token(), host=NAME)
+        for _ in range(3):
+            assert call(session, method, url).is_a(200)
+            session.close()  # the next one has to connect anew
+        assert hostile.hits(token) == 3
+        assert_clean(session, calls=3)
+        assert len(asked) == 2  # the dead address was forgotten, the live one is remembered
+
+
+@both_methods
+def test_a_name_that_moves_is_followed_within_one_attempt(
+    method: str, lead: Callable[..., list[str]]
+) -> None:
+    where = ["127.0.0.1"]
+    asked = lead(lambda _: list(where))
+    with ours() as session:
+        with HostileServer() as old:
+            assert call(session, method, old.url("echo", "before", host=NAME)).is_a(200)
+        where[:] = ["127.0.0.2"]
+        with HostileServer(host="127.0.0.2", port=old.port) as new:
+            assert call(session, method, new.url("echo", "after", host=NAME)).is_a(200)
+            assert (old.hits("before"), new.hits("after")) == (1, 1)
+            assert_clean(session, calls=2, hits=2)
+            assert len(asked) == 2
+
+
+# -- ports -----------------------------------------------------------------------------------------
+
+
+@both_methods
+def test_a_port_where_nobody_is_is_tried_again(method: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
+    with ours() as session, stock() as theirs:
+        mine = call(session, method, url)
+        assert mine.is_a(requests.ConnectionError)
+        assert session.get_stats()["attempts"] == ATTEMPTS
+        assert_failed_cleanly(session, mine, call(theirs, method, url))
+
+
+@pytest.fixture
+def full_port() -> Iterator[int]:
+    """A port that accepts nobody: whoever comes has to wait."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        address = listener.getsockname()
+        for _ in range(16):
+            caller = stack.enter_context(socket.socket())
+            caller.settimeout(0.2)
+            try:
+                caller.connect(address)
+            except TimeoutError:
+                break
+        else:
+            pytest.skip("this system lets any number of callers wait in line")
+        yield address[1]
+
+
+@both_methods
+def test_a_port_that_does_not_answer_is_given_up_in_time_and_tried_again(
+    method: str, full_port: int
+) -> None:
+    url = f"http://127.0.0.1:{full_port}/"
+    with ours(timeout=(0.2, 5.0)) as session, stock() as theirs:
+        mine = call(session, method, url)
+        assert mine.is_a(ConnectTimeout), mine
+        assert mine.is_a(TimeoutError)
+        assert session.get_stats()["attempts"] == ATTEMPTS
+        assert_failed_cleanly(session, mine, call(theirs, method, url, timeout=(0.2, 5.0)))
+
+
+# -- proxies ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    folder: Path = tmp_path_factory.mktemp("authority")
+    return Authority(folder)
+
+
+def test_a_proxy_that_works_is_no_hindrance(authority: Authority) -> None:
+    with HostileServer(tls=authority.context()) as server, Proxy() as proxy, ours() as session:
+        session.verify, session.proxies = authority.file, {"https": proxy.url}
+        assert ask_next(session, server).is_a(200)
+        assert ask_next(session, server).is_a(200)
+        assert (proxy.connects, server.accepted) == (1, 1)
+        assert_clean(session, calls=2, hits=2)
+
+
+@both_methods
+@pytest.mark.parametrize("death", DEATHS)
+def test_a_proxy_that_dies_is_survived(death: str, method: str, authority: Authority) -> None:
+    timeout = 0.3 if death in ("never-answers", "opens-and-goes-silent") else 5.0
+    with HostileServer(tls=authority.context()) as server, Proxy(DEATHS[death]) as proxy:
+        url = server.url("echo", token := server.token())
+        with ours(timeout=timeout) as session:
+            session.verify, session.proxies = authority.file, {"https": proxy.url}
+            mine = call(session, method, url)
+            assert 1 <= proxy.connects == session.get_stats()["attempts"] <= ATTEMPTS
+            with stock() as theirs:
+                theirs.verify, theirs.proxies = authority.file, {"https": proxy.url}
+                assert_failed_cleanly(session, mine, call(theirs, method, url, timeout=timeout))
+            assert server.hits(token) == 0
+            session.proxies = {}
+            assert ask_next(session, server).is_a(200)
+            assert_clean(session, calls=2)
+
+
+def test_a_proxy_that_refuses_is_asked_again_whatever_the_method(authority: Authority) -> None:
+    for method in ("GET", "POST"):
+        with Proxy(DEATHS["refuses"]) as proxy, ours() as session:
+            session.proxies = {"https": proxy.url}
+            mine = call(session, method, "https://127.0.0.1:9/")
+            assert mine.is_a(requests.exceptions.ProxyError), mine
+            assert proxy.connects == ATTEMPTS
+
+
+@pytest.mark.parametrize(("method", "connects"), [("GET", ATTEMPTS), ("POST", 1)])
+def test_a_proxy_that_dies_in_the_middle_of_the_answer(
+    method: str, connects: int, authority: Authority
+) -> None:
+    with HostileServer(tls=authority.context()) as server, Proxy(most=2000) as proxy:
+        with ours() as session:
+            session.verify, session.proxies = authority.file, {"https": proxy.url}
+            url = server.url("echo", server.token())
+            mine = call(session, method, url, headers={"X-Long": "x" * 60_000})
+            assert mine.is_a(requests.RequestException), mine
+            assert proxy.connects == connects
+            assert_clean(session, calls=1)
+
+
+@pytest.mark.parametrize("death", ["hangs-up", "resets", "babbles", "says-half"])
+@pytest.mark.parametrize(("method", "attempts"), [("GET", ATTEMPTS), ("POST", 1)])
+def test_a_proxy_that_dies_while_it_forwards(death: str, method: str, attempts: int) -> None:
+    with Proxy(DEATHS[death]) as proxy, ours() as session, stock() as theirs:
+        session.proxies = theirs.proxies = {"http": proxy.url}
+        mine = call(session, method, "http://127.0.0.1:9/")
+        assert proxy.forwards == attempts
+        assert mine.is_a(requests.ConnectionError)
+        expected = call(theirs, method, "http://127.0.0.1:9/")
+        if death == "says-half":  # which requests takes for an answer
+            expected = mine
+        assert_failed_cleanly(session, mine, expected)

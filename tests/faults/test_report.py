@@ -1,0 +1,22 @@
+"""The table that is made of all this."""
+
+from __future__ import annotations
+
+from tests.faults.handshakes import HANDSHAKES
+from tests.faults.report import markdown, rows
+from tests.faults.table import CASES
+
+
+def test_the_table_says_what_came_of_each_case() -> None:
+    chosen = [CASES["flaky"], CASES["keepalive-race"]]
+    head, rule, *lines = markdown(rows(chosen, HANDSHAKES[:2]))
+    assert head.count("|") == rule.count("|") == 8
+    assert [line.split(" | ")[0] for line in lines] == [
+        "| flaky", "| keepalive-race", "| tls-ok", "| tls-self-signed",
+    ]  # fmt: skip
+    flaky, race, _, self_signed = [line.strip("|").split(" | ") for line in lines]
+    assert flaky[2:5] == ["503, 8 bytes", "200, 12 bytes", "{'ok': True}"]
+    assert flaky[6].strip() == "3"
+    assert race[2:4] == ["200, 12 bytes; the next: ConnectionError", "200, 12 bytes"]
+    assert self_signed[2:4] == ["SSLError", "SSLError"]
+    assert self_signed[6].strip() == "1"
