@@ -124,7 +124,7 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
             if not await _done(seat.landing, engine.flights.bound(call)):
                 raise engine.flights.gave_up(call)
             told = seat.landing.result()
-            if told.alone:
+            if told.leaves_alone(call):
                 return None
             if engine.flights.is_served(call, told):
                 return told

@@ -9,15 +9,18 @@ from requests import Response
 
 from .session import Session
 
-__all__ = ["delete", "get", "head", "options", "patch", "post", "put", "request", "session"]
+__all__ = [
+    *("Borrowed", "delete", "get", "head", "options", "patch", "post", "put", "request"),
+    "session",
+]
 
 
-class _Borrowed(Session):
+class Borrowed(Session):
     """A session of one call: cookies and settings of its own, engine and connections of another."""
 
     def __init__(self, owner: Session) -> None:
         self._owner = owner
-        super().__init__()  # an owner of another class, with other defaults, has put them there
+        super().__init__()
 
     def _made_engine(self, options: dict[str, Any], breaker: Any) -> Any:
         return self._owner.engine
@@ -30,14 +33,6 @@ _lock = threading.Lock()
 _owner: Session | None = None
 
 
-def share(owner: Session | None) -> Session | None:
-    """Let the functions use ``owner``'s engine from now on; returns the one they have used."""
-    global _owner  # noqa: PLW0603  (see below)
-    with _lock:
-        before, _owner = _owner, owner
-    return before
-
-
 def _shared() -> Session:
     global _owner  # noqa: PLW0603  (one engine for the functions, made when first needed)
     if _owner is None:
@@ -48,7 +43,7 @@ def _shared() -> Session:
 
 def request(method: str, url: str, **kwargs: Any) -> Response:
     """``requests.request``: every call has a cookie jar of its own, all share one engine."""
-    with _Borrowed(_shared()) as session:
+    with Borrowed(_shared()) as session:
         return session.request(method=method, url=url, **kwargs)
 
 

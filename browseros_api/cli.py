@@ -6,20 +6,40 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-from . import __version__
+from . import __version__, script
+from .engine import observe
+from .installing import install
+from .settings import Settings
 from .views.demo import demonstrate, drawn
+from .views.run import tell_at_exit
+from .witness import Witness
 
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; its exit status: 0 well, 1 something fell short, 2 wrong arguments."""
+    """Run a command; its exit status: 0 well, 1 something fell short, 2 wrong arguments.
+
+    ``run`` is for the rest of the process, and what comes out of the script comes out of it.
+    """
     parser = argparse.ArgumentParser(
         prog="browseros-api", description="Resilient HTTP for everyone who uses requests."
     )
     parser.add_argument("--version", action="version", version=f"browseros-api {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_demo(commands)
+    _add_run(commands)
+    given = parser.parse_args(arguments)
+    status: int = given.run(given)
+    return status
+
+
+# -- demo ----------------------------------------------------------------------------------------
+
+
+def _add_demo(commands: Any) -> None:
     demo = commands.add_parser(
         "demo",
         help="show on a local server what the engine saves, measured while you watch",
@@ -28,29 +48,93 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     demo.add_argument("--json", action="store_true", help="print the figures as JSON")
     demo.set_defaults(run=_demo)
-    given = parser.parse_args(arguments)
-    try:
-        status: int = given.run(given)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    return status
 
 
 def _demo(given: argparse.Namespace) -> int:
+    try:
+        return _demonstrated(as_json=given.json)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _demonstrated(*, as_json: bool) -> int:
     findings = []
-    if not given.json:
+    if not as_json:
         print("A server on 127.0.0.1, and what reached it:\n")
     for finding in demonstrate():
         findings.append(finding)
-        if not given.json:
+        if not as_json:
             print(drawn(finding), flush=True)
-    if given.json:
+    if as_json:
         print(json.dumps([finding.to_dict() for finding in findings], indent=2))
     missed = [finding for finding in findings if not finding.is_met]
-    if not given.json:
+    if not as_json:
         print(f"\n{len(findings) - len(missed)} of {len(findings)} as promised.")
     return 1 if missed else 0
+
+
+# -- run -----------------------------------------------------------------------------------------
+
+
+def _add_run(commands: Any) -> None:
+    run = commands.add_parser(
+        "run",
+        usage="browseros-api run [OPTION ...] (SCRIPT | -m MODULE) [ARGUMENT ...]",
+        help="run a script that uses requests, unchanged, with all of its calls resilient",
+        description="Runs a script or a module as python would, with the sessions and functions "
+        "of requests resilient, and tells at the end what that has saved.",
+    )
+    run.add_argument("--quiet", action="store_true", help="do not tell what it has saved")
+    run.add_argument("--json", action="store_true", help="tell it as one line of JSON")
+    run.add_argument("--max-retries", type=int, metavar="N", help="retries of each request")
+    run.add_argument("--timeout", type=float, metavar="SECONDS", help="to connect, and per read")
+    run.add_argument("--no-cache", action="store_true", help="keep no answers")
+    run.add_argument("--debug", action="store_true", help="log each attempt and each decision")
+    rest = argparse.REMAINDER
+    run.add_argument("-m", dest="module", nargs=rest, metavar="MODULE", help="run a module")
+    run.add_argument("script", nargs=rest, metavar="SCRIPT", help="a file, folder or zip file")
+    run.set_defaults(run=_run, complain=run.error)
+
+
+def _run(given: argparse.Namespace) -> int:
+    options = _options(given)
+    start = _start(given)
+    if not given.quiet:
+        witness = Witness()
+        observe(witness)
+        tell_at_exit(witness, as_json=given.json)
+    install(**options)
+    start()
+    return 0
+
+
+def _options(given: argparse.Namespace) -> dict[str, Any]:
+    named = {"max_retries": given.max_retries, "timeout": given.timeout}
+    options = {name: value for name, value in named.items() if value is not None}
+    if given.no_cache:
+        options["enable_cache"] = False
+    if given.debug:
+        options["debug"] = True
+    try:
+        Settings(**options)
+    except ValueError as error:
+        given.complain(str(error))
+    return options
+
+
+def _start(given: argparse.Namespace) -> script.Start:
+    if given.module:
+        return script.module(given.module[0], [*given.module[1:], *given.script])
+    if not given.script:
+        given.complain("a script is needed, or -m and the name of a module")
+    path, *arguments = given.script
+    try:
+        return script.file(path, arguments)
+    except OSError as error:
+        what = f"can't open file {error.filename!r}: [Errno {error.errno}] {error.strerror}"
+        print(f"{sys.executable}: {what}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

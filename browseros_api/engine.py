@@ -39,8 +39,9 @@ from .transport.adapter import PoolingAdapter
 from .transport.body import read_body, skim_body
 from .transport.sent import never_sent
 from .transport.watch import Watch
+from .witness import Account, Witness
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "observe"]
 
 
 class Engine:
@@ -69,6 +70,10 @@ class Engine:
         self.breakers = Breakers(
             settings, clock=self.clock, journal=self.journal, template=breaker
         )
+        self.account: Account | None = None
+        if _witness is not None:
+            self.account = Account(_witness, self.retry, self.adapter)
+            self.meter.listener = self.account.end
         self.thread = threading.local()
         _ENGINES.add(self)
 
@@ -91,6 +96,8 @@ class Engine:
             (self.retry.attempt, True),  # with max_retries=0 it still counts and writes down
             (self.breakers.guard, settings.enable_circuit_breaker),
         ]
+        if self.account is not None:
+            steps.append((self.account.transmit, True))
         return [step for step, is_on in steps if is_on]
 
     # -- where the sentence ends -----------------------------------------------------------------
@@ -105,7 +112,11 @@ class Engine:
             raise self._too_late(exchange)
         with Watch(None if bound is None else time.monotonic() + bound) as watch:
             try:
-                return self._send(exchange)
+                response = self._send(exchange)
+                if not watch.expired:
+                    return response
+                response.close()  # it may look whole, and have been cut
+                failure = self._too_slow(exchange)
             except requests.RequestException as error:
                 failure = error
         told = self._told(exchange, failure, watch.expired, by_deadline)
@@ -136,11 +147,10 @@ class Engine:
         assert exchange.adapter is not None
         began = time.perf_counter()
         response = exchange.adapter.send(exchange.request, **exchange.options)
-        response.__dict__["_answered_after"] = time.perf_counter() - began
+        response.__dict__.setdefault("_answered_after", time.perf_counter() - began)
         response.__dict__.setdefault("from_cache", False)
         if not exchange.streams:
-            follows = exchange.call.arguments.get("allow_redirects", True)
-            if follows and response.is_redirect:
+            if response.is_redirect and exchange.call.arguments.get("allow_redirects", True):
                 skim_body(response)
             else:
                 read_body(response, limit=self.settings.max_response_bytes)
@@ -191,6 +201,8 @@ class Engine:
             part.reset_after_fork()
         self.meter.reset_lock()
         self.retry.reset_lock()
+        if self.account is not None:
+            self.account.reset_lock()
 
     def read(self) -> dict[str, Any]:
         """Every figure there is."""
@@ -205,6 +217,14 @@ class Engine:
 
 
 _ENGINES: weakref.WeakSet[Engine] = weakref.WeakSet()
+_witness: Witness | None = None
+
+
+def observe(witness: Witness | None) -> Witness | None:
+    """Let each engine made from now on tell ``witness`` of its calls; returns the one before."""
+    global _witness  # noqa: PLW0603  (whoever observes a script knows none of its sessions)
+    before, _witness = _witness, witness
+    return before
 
 
 def _reset_all() -> None:

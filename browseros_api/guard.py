@@ -30,7 +30,7 @@ class GuardedExchange:
     def _compose_exchange(self) -> None:
         engine = self.engine
         self._exchange = compose(engine.exchange_steps(), engine.transmit)
-        self._sent_by_hand = compose([engine.meter.time], self._send_counted)
+        self._sent_by_hand = compose([engine.meter.time, *engine.call_steps()], self._send_counted)
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
         """Send a prepared request, as requests does; retried and guarded, but never shared."""

@@ -179,16 +179,6 @@ def test_one_engine_is_made_by_many_threads(api_server: ApiServer) -> None:
     assert stats()["total_requests"] == 8
 
 
-def test_another_session_can_lend_its_engine(api_server: ApiServer) -> None:
-    own = requests.Session(max_retries=0)
-    before = api.share(own)
-    try:
-        requests.get(api_server.url("/x"))
-        assert own.get_stats()["total_requests"] == 1
-    finally:
-        assert api.share(before) is own
-
-
 def test_a_session_is_made_by_its_function(api_server: ApiServer) -> None:
     with requests.session() as session:
         assert type(session) is requests.Session

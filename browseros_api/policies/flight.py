@@ -47,6 +47,7 @@ class Landing:
     """An answer, or a failure, or neither.
 
     ``alone``: the answer is nobody else's; each follower asks for itself, all at once.
+    ``chosen_by``: what chose the answer besides the key, as in ``Snapshot.chosen_by``.
     ``leader``: its own bounds may have brought this about; whoever has wider ones is not served.
     ``successor``: where those who are not served wait for the next leader, if they do not lead.
     """
@@ -54,6 +55,7 @@ class Landing:
     snapshot: Snapshot | None = None
     failure: Exception | None = None
     alone: bool = False
+    chosen_by: tuple[tuple[str, str | None], ...] = ()
     leader: Call | None = None
     successor: Future[Landing] | None = None
 
@@ -66,7 +68,10 @@ class Landing:
         # With more time it might have asked again, and got something better.
         has_failed = response.status_code >= 500 or response.status_code == 429
         is_own = has_failed and call.deadline is not None
-        return cls(snapshot=call.snapshot, leader=call if is_own else None)
+        chosen_by = call.snapshot.chosen_by(call.headers)
+        return cls(
+            snapshot=call.snapshot, chosen_by=chosen_by, leader=call if is_own else None
+        )
 
     @classmethod
     def of_failure(cls, call: Call, error: Exception) -> Landing:
@@ -82,6 +87,12 @@ class Landing:
     @property
     def _says_something(self) -> bool:
         return self.snapshot is not None or self.failure is not None
+
+    def leaves_alone(self, call: Call) -> bool:
+        """Whether the answer is none for ``call``, which then asks for itself without waiting."""
+        if self.alone or self.snapshot is None:
+            return self.alone
+        return self.snapshot.chosen_by(call.headers) != self.chosen_by
 
     def serves(self, call: Call, now: float) -> bool:
         """Whether ``call``, asking for itself, would have fared no better."""

@@ -67,7 +67,7 @@ class Flights:
             seat = call.seat or self.board(call)
             while not seat.leads:
                 told = self._told(seat, call)
-                if told.alone:
+                if told.leaves_alone(call):
                     call.followed = False
                     return proceed(call)
                 if self.is_served(call, told):

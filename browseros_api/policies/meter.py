@@ -22,10 +22,14 @@ class Meter:
 
     A call succeeds if it ends with an answer below 400.  Latency is that of calls which went to
     the network: neither hits nor followers, who waited for somebody else's.
+
+    Attributes:
+        listener: told of each call that has ended, and how many seconds it took; it must be quick.
     """
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self.listener: Callable[[Call, float], object] | None = None
         self._latencies: deque[float] = deque(maxlen=_REMEMBERED)
         self._total = self._successful = self._failed = 0
         self._cached = self._deduplicated = 0
@@ -74,6 +78,8 @@ class Meter:
                 self._networked += 1
                 self._seconds += took
                 self._latencies.append(took)
+        if self.listener is not None:
+            self.listener(call, took)
 
     def disappoint(self) -> None:
         """An answer that counted as a success turned out to be of no use to the caller."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from typing import Any
 
@@ -14,12 +15,13 @@ from urllib3.exceptions import HTTPError
 from ..errors import ConnectTimeout, PoolTimeout, ReadTimeout
 from ..journal import masked_url
 from ..settings import Settings
+from .body import read_body
 from .connections import SOCKET_OPTIONS
 from .limiter import Lease
 from .origin import origin
 from .pools import Fleet
 from .replay import is_replaceable
-from .streams import lend, read_whole
+from .streams import lend
 from .trip import Trip, finish, start
 from .watch import Watch, current_watch
 
@@ -118,15 +120,10 @@ class PoolingAdapter(HTTPAdapter):
         try:
             start(trip)
             response = self._exchange(
-                trip,
-                request,
-                stream=stream,
-                timeout=timeout,
-                verify=verify,
-                cert=cert,
-                proxies=proxies,
-            )
-            is_lent = stream and lend(response, trip.lease)
+                trip, request, stream=stream, timeout=timeout,
+                verify=verify, cert=cert, proxies=proxies,
+            )  # fmt: skip
+            is_lent = (stream or response.is_redirect) and lend(response, trip.lease)
         finally:
             finish(trip)
             if not is_lent:
@@ -178,9 +175,12 @@ class PoolingAdapter(HTTPAdapter):
         watch = current_watch()
         failure: Exception | None = None
         try:
+            began = time.perf_counter()
             response = self._answer(trip, request, stream=stream, **options)
-            if not stream:
-                read_whole(response, limit=self.settings.max_response_bytes)
+            response.__dict__["_answered_after"] = time.perf_counter() - began
+            # The body of a redirect is left: whoever follows it need not care for its end.
+            if not (stream or response.is_redirect):
+                read_body(response, limit=self.settings.max_response_bytes)
             if watch is None or not watch.expired:
                 return response
             response.close()  # it may look whole, and be cut

@@ -15,18 +15,25 @@ _SKIMMED = 16 * 1024 * 1024  # of the body of a redirect that is followed: nobod
 
 def read_body(response: Response, *, limit: int | None) -> None:
     """Read the decoded body into ``response.content``; at most ``limit`` bytes, if there is one."""
-    if limit is None or response._content_consumed:
-        response.content  # noqa: B018  (the property reads it)
-        if limit is None or len(response.content or b"") <= limit:
-            return
-        raise _too_large(response, limit)
+    try:
+        if limit is None or response._content_consumed:
+            response.content  # noqa: B018  (the property reads it)
+        else:
+            _read_at_most(response, limit)
+    except BaseException:
+        response.close()  # also on Ctrl-C: the connection is of no use to anybody
+        raise
+
+
+def _read_at_most(response: Response, limit: int) -> None:
     parts, size = [], 0
     for part in response.iter_content(_CHUNK):
         parts.append(part)
         size += len(part)
         if size > limit:
-            response.close()
-            raise _too_large(response, limit)
+            raise ResponseTooLarge(
+                f"the body is larger than max_response_bytes={limit}", response=response
+            )
     response._content = b"".join(parts)
     response._content_consumed = True
 
@@ -40,11 +47,4 @@ def skim_body(response: Response) -> None:
     try:
         read_body(response, limit=_SKIMMED)
     except (ChunkedEncodingError, ContentDecodingError, ResponseTooLarge):
-        response.close()
         response._content, response._content_consumed = b"", True
-
-
-def _too_large(response: Response, limit: int) -> ResponseTooLarge:
-    return ResponseTooLarge(
-        f"the body is larger than max_response_bytes={limit}", response=response
-    )

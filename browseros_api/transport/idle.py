@@ -119,19 +119,16 @@ class IdleConnections:
             self._await(self._keepalive)
         return True
 
-    def reap(self) -> None:
-        """Close those whose time is over, and come back when that of the next one is."""
+    def reap(self) -> float | None:
+        """Close those whose time is over; seconds until the next one's is, if there is one."""
         now = self._clock()
         with self._limiter:
             while self._entries:
                 _, since = next(iter(self._entries.values()))
                 if now - since < self._keepalive:
-                    break
+                    return self._keepalive - (now - since)
                 self._pop_longest().close()  # inside: until it is closed it counts
-            else:
-                self._is_awaited = False
-                return
-        self._await(max(self._keepalive - (now - since), 0.001))
+        return None
 
     def close(self, shelf: Shelf | None = None) -> None:
         """Close all of them, or those on ``shelf``."""
@@ -162,9 +159,17 @@ class IdleConnections:
     def _await(self, seconds: float) -> None:
         me = weakref.ref(self)
 
-        def reap() -> None:
+        def come_back() -> None:
             alive = me()
             if alive is not None:
-                alive.reap()
+                alive._come_back()
 
-        TIMER.after(seconds, reap)
+        TIMER.after(seconds, come_back)
+
+    def _come_back(self) -> None:
+        seconds = self.reap()
+        with self._limiter:
+            if not self._entries:
+                self._is_awaited = False  # until somebody puts the next one
+                return
+        self._await(max(seconds or self._keepalive, 0.001))

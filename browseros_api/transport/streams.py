@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import requests
-from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 from urllib3.response import HTTPResponse
 
-from .body import read_body
 from .limiter import Lease
 
-__all__ = ["lend", "read_whole"]
+__all__ = ["lend"]
 
 
 class _Lent(HTTPResponse):
@@ -38,18 +36,3 @@ def lend(response: requests.Response, lease: Lease) -> bool:
     raw.lease = lease
     raw.__class__ = _Lent
     return True
-
-
-def read_whole(response: requests.Response, *, limit: int | None) -> None:
-    """Read the whole body, of at most ``limit`` bytes; on any error the connection is closed.
-
-    A redirect with a broken body is an answer all the same: requests reads such a body only to be
-    rid of it.
-    """
-    try:
-        read_body(response, limit=limit)
-    except BaseException as error:
-        response.close()
-        is_broken = isinstance(error, (ChunkedEncodingError, ContentDecodingError))
-        if not (is_broken and response.is_redirect):
-            raise

@@ -101,7 +101,7 @@ def test_elapsed_is_the_time_to_the_headers_of_the_last_attempt(
     session: Session, api_server: ApiServer
 ) -> None:
     api_server.script(
-        "/slow", Reply(status=503, delay=0.5), Reply(body=b"x" * 10, drip=(5, 0.25))
+        "/slow", Reply(status=503, delay=0.5), Reply(body=b"x" * 10, drip=(2, 0.2))
     )
     response = session.get(api_server.url("/slow"))
     assert response.status_code == 200

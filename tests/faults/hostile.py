@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.faults.case import Case
 from tests.faults.listener import Listener
-from tests.faults.talk import MOST_SECONDS, Asked, Talk, Wire
+from tests.faults.talk import MOST_SECONDS, Talk, Wire
 
 __all__ = ["HostileServer"]
 
@@ -43,7 +43,7 @@ class HostileServer(Listener):
         self._tls, self._greet = tls, greet
         self._counting = threading.Lock()
         self._hits: Counter[str] = Counter()
-        self._seen: dict[str, Asked] = {}
+        self._talks: list[Talk] = []
         super().__init__(self._talk, **where)
 
     def url(self, name: str, token: str, query: str = "", *, host: str = "127.0.0.1") -> str:
@@ -61,10 +61,10 @@ class HostileServer(Listener):
         with self._counting:
             return self._hits[token]
 
-    def last(self, token: str) -> Asked:
-        """The last of them."""
+    def last(self, token: str) -> Talk:
+        """The last of them, and what was said to it."""
         with self._counting:
-            return self._seen[token]
+            return [talk for talk in self._talks if talk.asked.token == token][-1]
 
     def _talk(self, sock: socket.socket, number: int) -> None:
         if self._greet is not None:
@@ -83,6 +83,12 @@ class HostileServer(Listener):
             if talk.is_over:
                 return
 
+    @property
+    def flooded(self) -> int:
+        """Bytes that were said without end, to everybody."""
+        with self._counting:
+            return sum(talk.flooded for talk in self._talks)
+
     def hear(self, wire: Wire) -> Talk | None:
         """The next request on this connection, counted; None if there is none."""
         asked = wire.head()
@@ -92,9 +98,10 @@ class HostileServer(Listener):
         body = b"" if case is not None and case.early else wire.body(asked)
         with self._counting:
             self._hits[asked.token] += 1
-            self._seen[asked.token] = asked
             turn = self._hits[asked.token]
-        return Talk(wire, asked, body=body, turn=turn, hear=self.hear)
+            talk = Talk(wire, asked, body=body, turn=turn, hear=self.hear)
+            self._talks.append(talk)
+        return talk
 
     def _act(self, talk: Talk) -> None:
         case = self._cases.get(talk.asked.name)

@@ -8,9 +8,11 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
+from typing import TypeVar
 
 __all__ = ["Listener", "no_linger"]
 
+L = TypeVar("L", bound="Listener")
 _PATIENCE = 5.0  # seconds that a thread gets to end when everything closes
 
 
@@ -67,7 +69,7 @@ class Listener:
             thread.join(_PATIENCE)
         assert not any(thread.is_alive() for thread in self._threads), "a thread did not end"
 
-    def __enter__(self) -> Listener:
+    def __enter__(self: L) -> L:
         return self
 
     def __exit__(

@@ -75,7 +75,7 @@ class Proxy(Listener):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def _talk(self, sock: socket.socket, _: int) -> None:
+    def _talk(self, sock: socket.socket, number: int) -> None:
         sock.settimeout(10.0)
         head = b""
         while b"\r\n\r\n" not in head:

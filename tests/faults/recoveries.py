@@ -26,12 +26,13 @@ def ask_for_a_second(talk: Talk) -> None:
 
 
 DOWN = "503 Service Unavailable"
-OVER = "its second request finds the server well again"
+OVER = "who asks again finds the server well"
 
 CASES = (
     Case(
         "flaky", "twice a 503, then the answer",
-        every(fails(DOWN), fails(DOWN), Talk.answer), gets=3, post_ends=503, kept=True, differs=OVER,
+        every(fails(DOWN), fails(DOWN), Talk.answer),
+        gets=3, post_ends=503, kept=True, differs=OVER,
     ),
     Case(
         "flaky-reset", "twice an RST, then the answer",

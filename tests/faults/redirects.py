@@ -39,7 +39,7 @@ def never_end_the_redirect(talk: Talk) -> None:
 
 
 CASES = tuple(
-    Case(name, what, act, redirects=True, **rules)  # type: ignore[arg-type]
+    Case(name, what, act, redirects=True, **rules)
     for name, what, act, rules in (
         (
             "redirect-loop", "a redirect to itself",

@@ -47,7 +47,7 @@ class Asked:
     @property
     def token(self) -> str:
         """What tells this caller's requests from those of others."""
-        return (self.path.split("/") + [""])[2]
+        return [*self.path.split("/"), ""][2]
 
 
 class Wire:
@@ -114,6 +114,7 @@ class Talk:
         self.wire, self.asked, self.body, self.turn = wire, asked, body, turn
         self._hear = hear
         self.is_over = False
+        self.flooded = 0
 
     def hear_next(self) -> None:
         """Wait until another request has come on this connection, and do not answer it."""
@@ -168,12 +169,12 @@ class Talk:
             self.say(bytes([byte]))
             self.pause(seconds)
 
-    def flood(self, piece: bytes) -> None:
-        """Send this again and again, until it has been enough."""
-        until, left = time.monotonic() + MOST_SECONDS, MOST_BYTES
-        while left > 0 and time.monotonic() < until:
+    def flood(self, piece: bytes, *, most: int = MOST_BYTES) -> None:
+        """Send this again and again, until it has been enough; ``flooded`` counts the bytes."""
+        until = time.monotonic() + MOST_SECONDS
+        while self.flooded < most and time.monotonic() < until:
             self.say(piece)
-            left -= len(piece)
+            self.flooded += len(piece)
 
     # -- ending it -------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Names that lead nowhere, ports where nobody is, proxies that die: the server sees nothing."""
+"""Names that lead nowhere, and ports where nobody is: the server sees nothing."""
 
 from __future__ import annotations
 
@@ -6,23 +6,18 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from browseros_api import ConnectTimeout, Session
-from tests.faults.certificates import Authority
+from browseros_api import ConnectTimeout
 from tests.faults.hostile import HostileServer
-from tests.faults.proxy import DEATHS, Proxy
 from tests.faults.witness import (
     LONGEST,
     RETRIES,
-    Outcome,
-    ask_next,
-    assert_as_in_requests,
     assert_clean,
+    assert_failed_cleanly,
     call,
     ours,
     stock,
@@ -33,15 +28,6 @@ NAME = "api.example.test"
 NOBODY = "127.0.0.9"  # an address of this machine at which nobody listens
 
 both_methods = pytest.mark.parametrize("method", ["GET", "POST"])
-
-
-def assert_failed_cleanly(session: Session, mine: Outcome, theirs: Outcome) -> None:
-    assert_as_in_requests(mine, theirs)
-    assert mine.seconds < LONGEST
-    assert_clean(session, calls=1)
-    assert session.get_stats()["connections"]["connections_open"] == 0
-    (state,) = session.get_circuit_breaker_status().values()
-    assert state["failure_count"] == session.get_stats()["attempts"]
 
 
 # -- names -----------------------------------------------------------------------------------------
@@ -204,77 +190,3 @@ def test_a_port_that_does_not_answer_is_given_up_in_time_and_tried_again(
         assert mine.is_a(TimeoutError)
         assert session.get_stats()["attempts"] == ATTEMPTS
         assert_failed_cleanly(session, mine, call(theirs, method, url, timeout=(0.2, 5.0)))
-
-
-# -- proxies ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    folder: Path = tmp_path_factory.mktemp("authority")
-    return Authority(folder)
-
-
-def test_a_proxy_that_works_is_no_hindrance(authority: Authority) -> None:
-    with HostileServer(tls=authority.context()) as server, Proxy() as proxy, ours() as session:
-        session.verify, session.proxies = authority.file, {"https": proxy.url}
-        assert ask_next(session, server).is_a(200)
-        assert ask_next(session, server).is_a(200)
-        assert (proxy.connects, server.accepted) == (1, 1)
-        assert_clean(session, calls=2, hits=2)
-
-
-@both_methods
-@pytest.mark.parametrize("death", DEATHS)
-def test_a_proxy_that_dies_is_survived(death: str, method: str, authority: Authority) -> None:
-    timeout = 0.3 if death in ("never-answers", "opens-and-goes-silent") else 5.0
-    with HostileServer(tls=authority.context()) as server, Proxy(DEATHS[death]) as proxy:
-        url = server.url("echo", token := server.token())
-        with ours(timeout=timeout) as session:
-            session.verify, session.proxies = authority.file, {"https": proxy.url}
-            mine = call(session, method, url)
-            assert 1 <= proxy.connects == session.get_stats()["attempts"] <= ATTEMPTS
-            with stock() as theirs:
-                theirs.verify, theirs.proxies = authority.file, {"https": proxy.url}
-                assert_failed_cleanly(session, mine, call(theirs, method, url, timeout=timeout))
-            assert server.hits(token) == 0
-            session.proxies = {}
-            assert ask_next(session, server).is_a(200)
-            assert_clean(session, calls=2)
-
-
-def test_a_proxy_that_refuses_is_asked_again_whatever_the_method(authority: Authority) -> None:
-    for method in ("GET", "POST"):
-        with Proxy(DEATHS["refuses"]) as proxy, ours() as session:
-            session.proxies = {"https": proxy.url}
-            mine = call(session, method, "https://127.0.0.1:9/")
-            assert mine.is_a(requests.exceptions.ProxyError), mine
-            assert proxy.connects == ATTEMPTS
-
-
-@pytest.mark.parametrize(("method", "connects"), [("GET", ATTEMPTS), ("POST", 1)])
-def test_a_proxy_that_dies_in_the_middle_of_the_answer(
-    method: str, connects: int, authority: Authority
-) -> None:
-    with HostileServer(tls=authority.context()) as server, Proxy(most=2000) as proxy:
-        with ours() as session:
-            session.verify, session.proxies = authority.file, {"https": proxy.url}
-            url = server.url("echo", server.token())
-            mine = call(session, method, url, headers={"X-Long": "x" * 60_000})
-            assert mine.is_a(requests.RequestException), mine
-            assert proxy.connects == connects
-            assert_clean(session, calls=1)
-
-
-@pytest.mark.parametrize("death", ["hangs-up", "resets", "babbles", "says-half"])
-@pytest.mark.parametrize(("method", "attempts"), [("GET", ATTEMPTS), ("POST", 1)])
-def test_a_proxy_that_dies_while_it_forwards(death: str, method: str, attempts: int) -> None:
-    with Proxy(DEATHS[death]) as proxy, ours() as session, stock() as theirs:
-        session.proxies = theirs.proxies = {"http": proxy.url}
-        mine = call(session, method, "http://127.0.0.1:9/")
-        assert proxy.forwards == attempts
-        assert mine.is_a(requests.ConnectionError)
-        expected = call(theirs, method, "http://127.0.0.1:9/")
-        if death == "says-half":  # which requests takes for an answer
-            expected = mine
-        assert_failed_cleanly(session, mine, expected)

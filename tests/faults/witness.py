@@ -15,14 +15,24 @@ from tests.faults.case import Case, Ending
 from tests.faults.hostile import HostileServer
 
 __all__ = [
-    *("DEADLINE", "LONGEST", "RETRIES", "Outcome", "ask", "ask_next", "assert_as_in_requests"),
-    *("assert_clean", "call", "ours", "stock"),
+    "DEADLINE",
+    "LONGEST",
+    "RETRIES",
+    "Outcome",
+    "ask",
+    "ask_next",
+    "assert_as_in_requests",
+    "assert_clean",
+    "assert_failed_cleanly",
+    "call",
+    "ours",
+    "stock",
 ]
 
 RETRIES = 2
 PATIENCE = 5.0  # seconds that an ordinary answer may take
 IMPATIENCE = 0.2  # the same, of calls that have to time out
-DEADLINE = 0.4  # of calls that would not end otherwise
+DEADLINE = 0.3  # of calls that would not end otherwise
 LONGEST = 10.0  # that any call may take, on however busy a machine
 
 
@@ -188,3 +198,13 @@ def assert_as_in_requests(mine: Outcome, theirs: Outcome) -> None:
     if "/echo/" not in str(theirs.response.url):  # which tells each caller something else
         assert mine.response.content == theirs.response.content
         assert mine.told == theirs.told
+
+
+def assert_failed_cleanly(session: Session, mine: Outcome, theirs: Outcome) -> None:
+    """A first call ended as in requests, counts as failed with the breaker, and held nothing."""
+    assert_as_in_requests(mine, theirs)
+    assert mine.seconds < LONGEST
+    assert_clean(session, calls=1)
+    assert session.get_stats()["connections"]["connections_open"] == 0
+    (state,) = session.get_circuit_breaker_status().values()
+    assert state["failure_count"] == session.get_stats()["attempts"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 import weakref
 from typing import Any
 
@@ -88,6 +89,7 @@ def test_nobody_is_closed_in_somebodys_hands(
     def reap() -> None:
         while len(done) < 12:
             idle.reap()
+            time.sleep(0.0005)
 
     for number in range(12):
         crew.start(work, number)

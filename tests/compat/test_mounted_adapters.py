@@ -1,0 +1,230 @@
+"""An adapter that somebody mounts is the one that sends, and the engine stays on around it."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import requests
+import trustme
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+
+from browseros_api import CircuitOpenError, Session
+from browseros_api.testing import ApiServer, Reply
+from tests.compat.laws import Laws, Stage
+from tests.compat.server_stage import Served
+from tests.compat.unix_door import UnixDoor
+
+
+class Counting(HTTPAdapter):
+    """As people write them: options of their own, and ``send`` extended."""
+
+    def __init__(self, **options: Any) -> None:
+        self.sent: list[tuple[str | None, dict[str, Any]]] = []
+        super().__init__(**options)
+
+    def send(self, request: Any, **options: Any) -> Any:  # type: ignore[override]
+        self.sent.append((request.url, options))
+        return super().send(request, **options)
+
+
+class TestPolicies:
+    """Around a plain adapter."""
+
+    test_a_503_is_asked_again = Laws.test_a_503_is_asked_again
+    test_identical_calls_at_once_become_one = Laws.test_identical_calls_at_once_become_one
+    test_a_stream_is_read_by_the_caller = Laws.test_a_stream_is_read_by_the_caller
+    test_a_fresh_answer_is_kept = Laws.test_a_fresh_answer_is_kept
+
+    @pytest.fixture
+    def stage(self, session: Session, api_server: ApiServer) -> Iterator[Stage]:
+        session.mount(api_server.base_url, HTTPAdapter(pool_maxsize=4))
+        yield Served(api_server)
+        assert session.get_stats()["connections"]["connections_opened"] == 0  # none was ours
+
+
+def test_a_users_adapter_sees_every_attempt_and_every_option(
+    session: Session, api_server: ApiServer
+) -> None:
+    api_server.script("/flaky", Reply(503), Reply(json={"ok": True}))
+    adapter = Counting()
+    session.mount(api_server.base_url, adapter)
+    assert session.get(api_server.url("/flaky"), timeout=7, proxies={"ftp": "x"}).ok
+    assert [url for url, _ in adapter.sent] == [api_server.url("/flaky")] * 2
+    for _, options in adapter.sent:
+        assert options["timeout"] == 7
+        assert options["proxies"]["ftp"] == "x"
+        assert (options["verify"], options["cert"], options["stream"]) == (True, None, False)
+    assert session.get_adapter(api_server.base_url) is adapter
+
+
+def test_a_circuit_opens_around_a_users_adapter(api_server: ApiServer) -> None:
+    api_server.route("/down", Reply(503))
+    adapter = Counting()
+    with Session(max_retries=0, failure_threshold=2) as session:
+        session.mount(api_server.base_url, adapter)
+        for _ in range(2):
+            session.get(api_server.url("/down"))
+        with pytest.raises(CircuitOpenError):
+            session.get(api_server.url("/down"))
+    assert len(adapter.sent) == 2
+
+
+def test_retries_that_an_adapter_makes_itself_are_its_own(api_server: ApiServer) -> None:
+    api_server.script("/flaky", Reply(503), Reply(503), Reply(json={"ok": True}))
+    own = requests.adapters.Retry(total=2, status_forcelist=[503], backoff_factor=0)
+    with Session(retry_base_delay=0.01) as session:
+        session.mount(api_server.base_url, HTTPAdapter(max_retries=own))
+        assert session.get(api_server.url("/flaky")).json() == {"ok": True}
+        assert session.get_stats()["retries"] == 0
+    assert api_server.hits("/flaky") == 3
+
+
+# -- a TLS adapter -------------------------------------------------------------------------------
+
+
+class Pinned(HTTPAdapter):
+    """Brings a TLS context of its own."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.context = context
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> Any:
+        return super().init_poolmanager(*args, ssl_context=self.context, **options)
+
+    def build_connection_pool_key_attributes(self, *args: Any) -> Any:
+        host, options = super().build_connection_pool_key_attributes(*args)
+        return host, {**options, "ssl_context": self.context}
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def secure_server(authority: trustme.CA) -> Iterator[ApiServer]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with ApiServer(tls=context) as server:
+        yield server
+
+
+def test_a_tls_context_of_the_users_is_used(
+    session: Session, secure_server: ApiServer, authority: trustme.CA
+) -> None:
+    secure_server.script("/x", Reply(503), Reply(json="safe"))
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    session.mount("https://", Pinned(context))
+    assert session.get(secure_server.url("/x")).json() == "safe"
+    assert session.get_stats()["retries"] == 1
+    assert context.session_stats()["connect"] >= 1
+
+
+def test_without_it_the_certificate_is_refused_and_not_asked_again(
+    session: Session, secure_server: ApiServer
+) -> None:
+    session.mount("https://", Pinned(ssl.create_default_context()))
+    with pytest.raises(requests.exceptions.SSLError):
+        session.get(secure_server.url("/x"))
+    assert session.get_stats()["retries"] == 0
+    assert secure_server.requests == []
+
+
+# -- an adapter for a socket in the file system --------------------------------------------------
+
+
+class _UnixConnection(HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost")
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self.path)
+
+
+class _UnixPool(HTTPConnectionPool):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost")
+        self.path = path
+
+    def _new_conn(self) -> Any:
+        return _UnixConnection(self.path)
+
+
+class UnixAdapter(HTTPAdapter):
+    """For ``http+unix://%2Fpath%2Fof%2Fthe.sock/path``."""
+
+    def __init__(self) -> None:
+        self.pools: dict[str, _UnixPool] = {}
+        super().__init__()
+
+    def get_connection_with_tls_context(self, request: Any, *_: Any, **__: Any) -> Any:
+        path = unquote(urlsplit(request.url).netloc)
+        return self.pools.setdefault(path, _UnixPool(path))
+
+    def request_url(self, request: Any, proxies: Any) -> Any:
+        return request.path_url
+
+    def close(self) -> None:
+        for pool in self.pools.values():
+            pool.close()
+
+
+@pytest.fixture
+def door(api_server: ApiServer, tmp_path: Path) -> Iterator[UnixDoor]:
+    with UnixDoor(api_server, tmp_path / "api.sock") as door:
+        yield door
+
+
+@pytest.fixture
+def url(door: UnixDoor) -> Callable[[str], str]:
+    place = str(door.path).replace("/", "%2F")
+    return lambda path: f"http+unix://{place}{path}"
+
+
+def test_a_socket_in_the_file_system_is_used(
+    session: Session, api_server: ApiServer, door: UnixDoor, url: Callable[[str], str]
+) -> None:
+    session.mount("http+unix://", UnixAdapter())
+    api_server.script("/flaky", Reply(503), Reply(json={"ok": True}))
+    assert session.get(url("/flaky")).json() == {"ok": True}
+    assert session.post(url("/containers"), json={"name": "one"}).json()["method"] == "POST"
+    assert session.get_stats()["retries"] == 1
+    assert door.visits == 1
+
+
+def test_answers_from_there_are_kept_and_shared(
+    session: Session, api_server: ApiServer, url: Callable[[str], str]
+) -> None:
+    session.mount("http+unix://", UnixAdapter())
+    api_server.route("/kept", Reply(json=1, headers={"Cache-Control": "max-age=60"}))
+    answers = [session.get(url("/kept")) for _ in range(2)]
+    assert [answer.from_cache for answer in answers] == [False, True]
+    assert api_server.hits("/kept") == 1
+
+
+def test_two_sockets_are_two_endpoints(
+    api_server: ApiServer, tmp_path: Path, url: Callable[[str], str]
+) -> None:
+    with ApiServer() as other, Session(max_retries=0, failure_threshold=1) as session:
+        session.mount("http+unix://", UnixAdapter())
+        api_server.route("/x", Reply(503))
+        other.route("/x", Reply(json=2))
+        with UnixDoor(other, tmp_path / "other.sock") as second:
+            session.get(url("/x"))
+            with pytest.raises(CircuitOpenError):
+                session.get(url("/x"))
+            place = str(second.path).replace("/", "%2F")
+            assert session.get(f"http+unix://{place}/x").json() == 2
