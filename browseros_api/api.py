@@ -10,7 +10,15 @@ from requests import Response
 from .session import Session
 
 __all__ = [
-    *("Borrowed", "delete", "get", "head", "options", "patch", "post", "put", "request"),
+    "Borrowed",
+    "delete",
+    "get",
+    "head",
+    "options",
+    "patch",
+    "post",
+    "put",
+    "request",
     "session",
 ]
 

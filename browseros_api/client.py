@@ -132,7 +132,7 @@ class EnhancedAPIClient(Verbs[Any]):
             use_cache: False neither looks into the cache nor keeps the answer.
             cache_ttl: seconds to keep the answer, instead of the client's ``cache_ttl``.
             deadline: seconds that the whole call may take, with all its attempts and delays.
-            arguments: what else ``requests.Session.request`` takes (auth, cookies, verify, ...).
+            arguments: auth, cookies, timeout, allow_redirects, proxies, hooks, verify, cert.
 
         Returns:
             The decoded JSON; a str for ``text/*``; None for an empty body; bytes for anything else.
@@ -140,6 +140,7 @@ class EnhancedAPIClient(Verbs[Any]):
         Raises:
             requests.HTTPError: a status from 400 on; the answer is its ``.response``.
             requests.RequestException: what the network or the server did; see ``errors``.
+            TypeError, ValueError: what is wrong with an argument; nothing is sent.
             ClientClosed: the client is closed.
         """
         self._check_open()

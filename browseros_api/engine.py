@@ -222,7 +222,7 @@ _witness: Witness | None = None
 
 def observe(witness: Witness | None) -> Witness | None:
     """Let each engine made from now on tell ``witness`` of its calls; returns the one before."""
-    global _witness  # noqa: PLW0603  (whoever observes a script knows none of its sessions)
+    global _witness
     before, _witness = _witness, witness
     return before
 

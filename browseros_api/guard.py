@@ -35,15 +35,10 @@ class GuardedExchange:
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
         """Send a prepared request, as requests does; retried and guarded, but never shared."""
         engine = self.engine
-        thread = engine.thread
         kwargs.setdefault("timeout", engine.settings.timeout)
         if engine.current is None:
             return self._sent_by_hand(self._call_by_hand(request, kwargs))
-        before, thread.is_sending = getattr(thread, "is_sending", False), True
-        try:
-            response = cast(Response, super().send(request, **kwargs))  # type: ignore[misc]
-        finally:
-            thread.is_sending = before
+        response = cast(Response, super().send(request, **kwargs))  # type: ignore[misc]
         for hop in (*response.history, response):
             # requests took the time of the whole exchange: retries, delays and body included.
             if (seconds := hop.__dict__.pop("_answered_after", None)) is not None:
@@ -63,13 +58,11 @@ class GuardedExchange:
 
     @property
     def get_adapter(self) -> Callable[[str], BaseAdapter]:
-        """Finds the adapter for a URL; while a request is sent, with the engine around it.
+        """Finds the adapter for a URL; while this thread makes a call, with the engine around it.
 
         A property, since mocking libraries set this name on the instance and leave it there.
         """
-        if getattr(self.engine.thread, "is_sending", False):
-            return self._guarded_adapter
-        return self._adapter
+        return self._adapter if self.engine.current is None else self._guarded_adapter
 
     @get_adapter.setter
     def get_adapter(self, finder: Callable[[str], BaseAdapter]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
 __all__ = ["Settings", "Timeouts", "at_least", "check_timeout", "duration", "one_of", "whole"]
@@ -13,6 +13,7 @@ Timeouts = float | tuple[float | None, float | None] | None
 T = TypeVar("T")
 
 _LONGEST = 2_147_483.0  # seconds (24 days): more does not fit into a socket's timeout
+_MOST_CONNECTIONS = 65_535  # each needs a port, and urllib3 a place in a queue made beforehand
 
 
 def whole(name: str, value: object, *, least: int) -> int:
@@ -126,7 +127,7 @@ class Settings:
     half_open_max_calls: int = 3
     max_endpoints: int = 1024
     endpoint_key: Callable[[str, str], str] | None = None
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)  # it may hold a password
     idempotency_keys: bool = False
     max_response_bytes: int | None = None
     debug: bool = False
@@ -144,6 +145,8 @@ class Settings:
         whole("max_retries", self.max_retries, least=0)
         for name in _COUNTS:
             whole(name, getattr(self, name), least=1)
+        if self.max_connections > _MOST_CONNECTIONS:
+            raise ValueError(f"max_connections must be at most {_MOST_CONNECTIONS}")
         for name in ("max_connections_per_host", "max_response_bytes"):
             if getattr(self, name) is not None:
                 whole(name, getattr(self, name), least=1)

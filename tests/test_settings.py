@@ -46,6 +46,7 @@ BAD: list[tuple[str, Any]] = [
     *[("timeout", value) for value in ((), (1,), (1, 2, 3), (1, "2"), (0, 1), (1, -1), [1, 2])],
     *[("jitter", value) for value in (None, "none", 1, [])],
     *[("cache_mode", value) for value in (None, "off", 1, {})],
+    *[("max_connections", value) for value in (65_536, 10**9)],
     *[("base_url", value) for value in (1, b"https://api.example.com", [])],
 ]
 

@@ -449,7 +449,7 @@ def test_error_handling(stage: Stage, reply: Reply, awaited: str, blocking: str)
     if stage.is_awaited:
         pytest.importorskip("aiohttp")
     stage.server.route("/data", reply)
-    stage.with_client(max_retries=0, timeout=0.2)
+    stage.with_client(max_retries=0, timeout=0.2 if reply.silent else 20.0)
     printed = stage.play("error handling")
     assert printed.startswith(awaited if stage.is_awaited else blocking)
     assert stage.names.get("response") == (None if printed else 1)

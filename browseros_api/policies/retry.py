@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from requests import PreparedRequest, RequestException, Response
 
+from ..errors import CircuitOpenError
 from ..journal import Journal, masked_url
 from ..pipeline import Exchange, Proceed
 from ..settings import Settings
@@ -107,6 +108,8 @@ class Retry:
         try:
             return proceed(exchange)
         except RequestException as error:
+            if isinstance(error, CircuitOpenError):
+                exchange.call.attempts -= 1  # nothing was sent
             if not is_transient(error):
                 self._note(exchange, error, "not retried: asking again would not help")
                 raise

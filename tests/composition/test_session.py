@@ -229,6 +229,7 @@ def test_the_call_that_opens_the_circuit_has_its_own_outcome_and_sleeps_no_more(
         with pytest.raises(CircuitOpenError):
             session.get(api_server.url("/down"))
         assert len(clock.slept) == 1
+        assert session.get_stats()["attempts"] == api_server.hits() == 2
 
 
 def test_a_delay_that_outlasts_the_open_circuit_is_slept(api_server: ApiServer) -> None:

@@ -184,3 +184,31 @@ def test_one_deadline_is_for_all_attempts() -> None:
         assert mine.has(2)
         assert mine.seconds < LONGEST / 2
         assert_clean(session, calls=1, hits=2)
+
+
+@pytest.mark.parametrize(
+    ("what", "head", "piece"),
+    [
+        ("interim answers", b"", b"HTTP/1.1 102 Processing\r\n\r\n" * 100),
+        ("a chunk's size", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1" * 0x10000),
+        (
+            "what follows the last chunk",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+            b"X-More: more\r\n" * 1000,
+        ),
+        ("empty lines", b"", b"\r\n" * 1000),
+    ],
+)
+def test_nothing_goes_on_for_ever(what: str, head: bytes, piece: bytes) -> None:
+    def go_on(talk: Talk) -> None:
+        talk.say(head)
+        talk.flood(piece, most=1 << 40)
+
+    case = Case("on-and-on", what, go_on)
+    with HostileServer([case]) as hostile, ours(deadline=DEADLINE) as session:
+        mine = ask(session, hostile, case)
+        assert mine.is_a(requests.ConnectionError) or mine.is_a(DeadlineExceeded), mine
+        assert mine.seconds < LONGEST / 2
+        assert_clean(session, calls=1)
+        wait_until(lambda: hostile.open == 0)
+        assert ask_next(session, hostile).is_a(200)

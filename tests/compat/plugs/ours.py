@@ -38,10 +38,8 @@ for _name in _FUNCTIONS:
 
 
 @pytest.fixture(autouse=True)
-def _fresh_engine_for_functions() -> Iterator[None]:
+def _fresh_engine_for_functions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What one test learns (answers, open circuits) is no business of the next."""
-    owner = QuickSession()
-    before = api.share(owner)
-    yield
-    api.share(before)
-    owner.close()
+    with QuickSession() as owner:
+        monkeypatch.setattr(api, "_owner", owner)
+        yield
