@@ -44,6 +44,7 @@ from .errors import (
     ReadTimeout,
     ResponseTooLarge,
 )
+from .installing import install, uninstall
 from .policies.breakers import CircuitBreaker
 from .session import ResilienceMixin, Session
 from .settings import Settings
@@ -84,6 +85,7 @@ __all__ = [
     "get",
     "head",
     "hooks",
+    "install",
     "models",
     "options",
     "patch",
@@ -94,5 +96,6 @@ __all__ = [
     "sessions",
     "status_codes",
     "structures",
+    "uninstall",
     "utils",
 ]

@@ -1,14 +1,14 @@
 """The client as one sentence with two clauses.
 
-    a call        meter.time       write down how it went
-                  hooks.hear       let the caller's hooks see the answer
-                  cache.lookup     do we know the answer?
-                  flights.join     is somebody asking right now?
-                  cache.store      keep a good answer
-                  -> requests      prepares, signs, keeps cookies, follows redirects
-    an exchange   retry.attempt    ask, and ask again
-                  breakers.guard   unless the endpoint is down
-                  -> adapter       whichever is mounted
+a call        meter.time       write down how it went
+              hooks.hear       let the caller's hooks see the answer
+              cache.lookup     do we know the answer?
+              flights.join     is somebody asking right now?
+              cache.store      keep a good answer
+              -> requests      prepares, signs, keeps cookies, follows redirects
+an exchange   retry.attempt    ask, and ask again
+              breakers.guard   unless the endpoint is down
+              -> adapter       whichever is mounted
 """
 
 from __future__ import annotations
@@ -67,9 +67,7 @@ class Engine:
             journal=self.journal,
             never_sent=never_sent,
         )
-        self.breakers = Breakers(
-            settings, clock=self.clock, journal=self.journal, template=breaker
-        )
+        self.breakers = Breakers(settings, clock=self.clock, journal=self.journal, template=breaker)
         self.account: Account | None = None
         if _witness is not None:
             self.account = Account(_witness, self.retry, self.adapter)
@@ -116,13 +114,16 @@ class Engine:
                 if not watch.expired:
                     return response
                 response.close()  # it may look whole, and have been cut
-                failure = self._too_slow(exchange)
+                failure: requests.RequestException = self._too_slow(exchange)
             except requests.RequestException as error:
                 failure = error
         told = self._told(exchange, failure, watch.expired, by_deadline)
-        if told is failure:
-            raise failure
-        raise told from failure.__cause__ or failure.__context__
+        try:
+            if told is failure:
+                raise failure
+            raise told from failure.__cause__ or failure.__context__
+        finally:
+            del failure, told  # an error must not be held by the frames that its traceback holds
 
     def _bound(self, call: Call) -> tuple[float | None, bool]:
         """Seconds that this attempt may take, and whether that is all that the deadline leaves."""

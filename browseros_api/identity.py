@@ -7,9 +7,11 @@ with nobody.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookiejar import CookieJar
+from operator import attrgetter
 from typing import Any
 
 import requests
@@ -75,7 +77,7 @@ class Identity:
             _frozen_headers(session.headers),
             frozen(given("headers")),
             _named_auth(session.auth if given("auth") is None else given("auth")),
-            _cookies(session, arguments) if _has_cookies(session, arguments) else None,
+            _jars(session.cookies, given("cookies")),
             (
                 frozen(given("allow_redirects", True)),
                 *[frozen(given(name)) for name in ("proxies", "verify", "cert")],
@@ -90,6 +92,12 @@ class Identity:
 
 _Raw = tuple[Any, ...]
 
+# All that decides where a cookie is sent, and what it looks like there.
+_EVERYTHING = attrgetter(
+    *("version", "name", "value", "port", "port_specified", "domain", "domain_specified"),
+    *("domain_initial_dot", "path", "path_specified", "secure", "expires", "discard"),
+)
+
 # What bad input raises, of which requests will say what is wrong with it, and cookies that another
 # thread is changing (RuntimeError).
 _UNREADABLE = (AttributeError, TypeError, ValueError, RuntimeError, requests.RequestException)
@@ -97,7 +105,7 @@ _UNREADABLE = (AttributeError, TypeError, ValueError, RuntimeError, requests.Req
 
 def _named(session: requests.Session, method: str, arguments: Mapping[str, Any], raw: _Raw) -> Name:
     url = arguments["url"]
-    *_, auth, cookies, route, trusted = raw
+    *_, auth, jars, route, trusted = raw
     prepared = requests.PreparedRequest()
     prepared.prepare_url(url, merge_setting(arguments.get("params") or {}, session.params))
     asked = str(prepared.url).partition("#")[0]
@@ -106,10 +114,10 @@ def _named(session: requests.Session, method: str, arguments: Mapping[str, Any],
     if trusted and trusted[1] and auth is None:
         # The stamp of the file is in the key too: redirects may need what it says of other hosts.
         auth = ("netrc", get_netrc_auth(url))
-    sent, known = cookies or (None, None)
-    if known:
-        headers[ALL_COOKIES] = digest(known)
-    key = digest("1", method, asked, selecting, auth, sent, route, trusted)
+    cookie = None
+    if jars is not None:
+        cookie, headers[ALL_COOKIES] = _cookies(session, arguments, headers)
+    key = digest("1", method, asked, selecting, auth, cookie, route, trusted)
     return Name(key, headers, asked.partition("?")[0])
 
 
@@ -128,14 +136,25 @@ def _named_auth(auth: Any) -> tuple[Any, ...] | None:
     raise Unnamable(f"auth of type {type(auth).__name__}")  # it may change who asks at any time
 
 
-def _has_cookies(session: requests.Session, arguments: Mapping[str, Any]) -> bool:
-    return bool(arguments.get("cookies")) or next(iter(session.cookies), None) is not None
+def _jars(own: Any, given: Any) -> tuple[Any, ...] | None:
+    """The cookies of a session and of a call that have not expired; None if there are none."""
+    if not given and next(iter(own), None) is None:
+        return None
+    now = int(time.time())  # as the standard library has it
+    return tuple(
+        tuple(_EVERYTHING(cookie) for cookie in jar if not cookie.is_expired(now))
+        if isinstance(jar, CookieJar)
+        else frozen(jar)
+        for jar in (own, given)
+    )
 
 
-def _cookies(session: requests.Session, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The Cookie header that requests will send, and everything that there is in the jars.
+def _cookies(
+    session: requests.Session, arguments: Mapping[str, Any], headers: Mapping[str, str]
+) -> tuple[str | None, str]:
+    """The Cookie header that requests will send, and what stands for all cookies there are.
 
-    Only cookies that belong to the URL are sent; which those are, a Host header may change.
+    Only those that belong to the URL are sent; which they are, a Host header may change.
     """
     given = arguments.get("cookies") or {}
     if not isinstance(given, CookieJar):
@@ -143,10 +162,8 @@ def _cookies(session: requests.Session, arguments: Mapping[str, Any]) -> tuple[A
     merged = merge_cookies(merge_cookies(RequestsCookieJar(), session.cookies), given)
     prepared = requests.PreparedRequest()
     prepared.prepare_url(arguments["url"], None)
-    prepared.headers = CaseInsensitiveDict(
-        effective_headers(session.headers, arguments.get("headers"))
-    )
+    prepared.headers = CaseInsensitiveDict(headers)
     prepared.prepare_cookies(merged)
-    header = prepared.headers.get("Cookie")
+    sent = prepared.headers.get("Cookie")
     known = sorted((one.domain, one.path, one.name, str(one.value), one.secure) for one in merged)
-    return header.decode("latin-1") if isinstance(header, bytes) else header, tuple(known)
+    return sent.decode("latin-1") if isinstance(sent, bytes) else sent, digest(known)

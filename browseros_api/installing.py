@@ -82,7 +82,7 @@ class Installation:
 
     def __repr__(self) -> str:
         state = "in place" if self in _installed else "removed"
-        return f"<Installation [{len(self.options)} options: {state}]>"
+        return f"<Installation [{', '.join(self.options) or 'no options'} | {state}]>"
 
 
 _lock = threading.Lock()

@@ -31,8 +31,8 @@ class Call:
     ``key`` names the answer; ``None`` means that it is never shared (unsafe methods, bodies, files,
     streams, hooks of its own, options that cannot be named).  ``headers`` are those that will be
     sent, by lower-case name, and ``resource`` is the URL without its query, both only with a key.
-    ``deadline`` is an instant of the session's clock, ``attempt_timeout`` the seconds that one attempt
-    may take, ``patience`` the seconds of silence that the caller accepts (``None``: any).
+    ``deadline`` is an instant of the session's clock, ``attempt_timeout`` the seconds that one
+    attempt may take, ``patience`` the seconds of silence that the caller accepts (``None``: any).
     The last group is written while the call runs, by the one thread that runs it.
     """
 
@@ -67,8 +67,9 @@ class Call:
 class Exchange:
     """One hop of a call: a prepared request, and what the adapter is to be told with it.
 
-    ``refused_for`` is written when an attempt has failed: seconds for which the endpoint's circuit is
-    now open.  ``options`` are the keyword arguments of ``adapter.send``: stream, timeout, verify and so on.
+    ``refused_for`` is written when an attempt has failed: seconds for which the endpoint's circuit
+    is now open.  ``options`` are the keyword arguments of ``adapter.send``: stream, timeout,
+    verify and so on.
     """
 
     request: PreparedRequest

@@ -177,7 +177,6 @@ class Session(ResilienceMixin, requests.Session):
     ...     session.get("https://api.example.com/users").json()
     """
 
-
     def close(self) -> None:
         """Close the connections; as in requests, the session may be used again."""
         for adapter in {id(adapter): adapter for adapter in self.adapters.values()}.values():

@@ -86,7 +86,7 @@ class Account:
 
     def __init__(self, witness: Witness, retry: Retry, adapter: PoolingAdapter) -> None:
         self._witness, self._retry, self._adapter = witness, retry, adapter
-        self._told = dict.fromkeys(("retries", "rescued_requests", "connections_opened"), 0)
+        self._told: Counter[str] = Counter()
 
     def reset_lock(self) -> None:
         """For a child process."""
@@ -118,13 +118,14 @@ class Account:
 
     def _news(self) -> dict[str, int]:
         """What the counters of the engine say now that they have not said before."""
+        pool = self._adapter.statistics()
         now = {
             "retries": self._retry.retries,
             "rescued_requests": self._retry.rescued,
-            "connections_opened": self._adapter.statistics()["connections_opened"],
+            "connections_opened": pool["connections_opened"],
+            "sent_requests": pool["stale_replaced"],  # once more, and no step hears of it
         }
-        with self._witness.lock:  # several threads may come with older and newer figures
+        with self._witness.lock:  # threads may come in any order, with older and newer figures
             news = {name: max(0, value - self._told[name]) for name, value in now.items()}
-            for name, more in news.items():
-                self._told[name] += more
+            self._told.update(news)
         return news

@@ -6,6 +6,7 @@ import io
 import os
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -71,9 +72,9 @@ def default(name: str, value: str) -> Preparation:
     return prepare
 
 
-def cookie(value: str, domain: str = "") -> Preparation:
+def cookie(value: str, domain: str = "", path: str = "/") -> Preparation:
     def prepare(session: requests.Session) -> Arguments:
-        session.cookies.set("who", value, domain=domain, path="/")
+        session.cookies.set("who", value, domain=domain, path=path)
         return {}
 
     return prepare
@@ -121,6 +122,7 @@ STRANGERS: dict[str, tuple[Preparation, Preparation]] = {
     ),
     "cookies= of two names": (by(cookies={"a": "1"}), by(cookies={"b": "1"})),
     "a session's cookies": (cookie("alice"), cookie("bob")),
+    "a session's cookies, of another path": (cookie("alice"), cookie("alice", path="/other")),
     "a session's cookies, of the host": (cookie("alice", "127.0.0.1"), cookie("bob", "127.0.0.1")),
     "a session's cookies, of the host that a header names": (
         lambda session: cookie("alice", "a.example")(session) or {"headers": {"Host": "a.example"}},
@@ -353,7 +355,11 @@ SESSIONS = st.fixed_dictionaries(
         "params": st.dictionaries(TEXTS, TEXTS, max_size=1),
         "auth": st.one_of(st.none(), st.tuples(TEXTS, TEXTS)),
         "cookies": st.lists(
-            st.tuples(st.sampled_from(["", "127.0.0.1", "elsewhere.example", "1", "a"]), TEXTS),
+            st.tuples(
+                st.sampled_from(["", "127.0.0.1", "elsewhere.example", "1", "a"]),
+                st.sampled_from(["/", "/things", "/other"]),
+                TEXTS,
+            ),
             max_size=2,
         ),
     }
@@ -379,8 +385,8 @@ def made(state: Arguments) -> requests.Session:
     session = requests.Session()
     session.headers.update(state["headers"])
     session.params, session.auth = state["params"], state["auth"]
-    for domain, value in state["cookies"]:
-        session.cookies.set("who", value, domain=domain, path="/")
+    for domain, path, value in state["cookies"]:
+        session.cookies.set("who", value, domain=domain, path=path)
     return session
 
 
@@ -435,6 +441,26 @@ def test_a_name_tells_of_cookies_that_are_not_for_its_url() -> None:
     assert len({told_of(), told_of(alice), told_of(bob), told_of(alice, ("", "x", "1"))}) == 4
     assert told_of(alice, cookies={"x": "1"}) == told_of(alice, ("", "x", "1"))
     assert "alice" not in str(told_of(alice))
+
+
+def test_a_cookie_makes_somebody_until_it_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    identity, session = Identity(), requests.Session()
+    nobody = key_of(session, identity)
+    session.cookies.set("who", "alice", expires=4_000_000_000)
+    alice = key_of(session, identity)
+    assert alice != nobody
+    monkeypatch.setattr(time, "time", lambda: 4_000_000_000.5)
+    assert key_of(session, identity) == nobody
+    monkeypatch.undo()
+    assert key_of(session, identity) == alice
+
+
+def test_cookies_may_be_a_plain_dictionary_on_the_session_too() -> None:
+    session = requests.Session()
+    session.cookies = {"who": "alice"}  # type: ignore[assignment]  # people do, and it works
+    assert key_of(session) == key_of(requests.Session(), cookies={"who": "alice"})
+    session.cookies = {}  # type: ignore[assignment]
+    assert key_of(session) == key_of(requests.Session())
 
 
 # -- what the environment says ---------------------------------------------------------------------

@@ -69,9 +69,7 @@ class Landing:
         has_failed = response.status_code >= 500 or response.status_code == 429
         is_own = has_failed and call.deadline is not None
         chosen_by = call.snapshot.chosen_by(call.headers)
-        return cls(
-            snapshot=call.snapshot, chosen_by=chosen_by, leader=call if is_own else None
-        )
+        return cls(snapshot=call.snapshot, chosen_by=chosen_by, leader=call if is_own else None)
 
     @classmethod
     def of_failure(cls, call: Call, error: Exception) -> Landing:

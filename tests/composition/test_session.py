@@ -100,9 +100,7 @@ def test_cookies_are_kept_and_sent(session: Session, api_server: ApiServer) -> N
 def test_elapsed_is_the_time_to_the_headers_of_the_last_attempt(
     session: Session, api_server: ApiServer
 ) -> None:
-    api_server.script(
-        "/slow", Reply(status=503, delay=0.5), Reply(body=b"x" * 10, drip=(2, 0.2))
-    )
+    api_server.script("/slow", Reply(status=503, delay=0.5), Reply(body=b"x" * 10, drip=(2, 0.2)))
     response = session.get(api_server.url("/slow"))
     assert response.status_code == 200
     assert response.elapsed.total_seconds() < 0.45  # neither the 0.5 before nor the dripping body
@@ -337,9 +335,7 @@ def test_a_subclass_that_changes_requests_on_their_way_shares_nothing(
             prepared.headers["X-User"] = self.who
             return prepared
 
-    api_server.route(
-        "/me", lambda received: Reply(body=received.headers["X-User"], headers=FRESH)
-    )
+    api_server.route("/me", lambda received: Reply(body=received.headers["X-User"], headers=FRESH))
     with Signing() as session:
         assert session.get(api_server.url("/me")).text == "alice"
         session.who = "bob"
