@@ -143,7 +143,7 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
         self, call: Call, work: Callable[..., Response], *arguments: Any
     ) -> Response:
         try:
-            job = self._crew.submit(partial(_carried, work, *arguments))
+            job = self._crew.submit(partial(work, *arguments))
         except BaseException:
             self._give_up(call)
             raise
@@ -213,13 +213,6 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
 
     def __repr__(self) -> str:
         return f"<aio.{repr(self._client)[1:]}"
-
-
-def _carried(work: Callable[..., Response], *arguments: Any) -> Response:
-    try:
-        return work(*arguments)
-    except StopIteration as error:  # which no coroutine can raise
-        raise RuntimeError("a hook or a callback raised StopIteration") from error
 
 
 async def _done(future: Future[Any], seconds: float | None = None) -> bool:

@@ -12,7 +12,6 @@ from . import __version__, script
 from .engine import observe
 from .installing import install
 from .settings import Settings
-from .views.demo import demonstrate, drawn
 from .views.run import tell_at_exit
 from .witness import Witness
 
@@ -59,6 +58,9 @@ def _demo(given: argparse.Namespace) -> int:
 
 
 def _demonstrated(*, as_json: bool) -> int:
+    # Only here: it brings a server, which scripts that are run have no need of.
+    from .views.demo import demonstrate, drawn  # noqa: PLC0415
+
     findings = []
     if not as_json:
         print("A server on 127.0.0.1, and what reached it:\n")

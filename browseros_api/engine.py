@@ -114,7 +114,8 @@ class Engine:
                 if not watch.expired:
                     return response
                 response.close()  # it may look whole, and have been cut
-                failure: requests.RequestException = self._too_slow(exchange)
+                overdue = self._too_late if by_deadline else self._too_slow
+                failure: requests.RequestException = overdue(exchange)
             except requests.RequestException as error:
                 failure = error
         told = self._told(exchange, failure, watch.expired, by_deadline)
@@ -138,6 +139,8 @@ class Engine:
     ) -> requests.RequestException:
         if error.request is None:
             error.request = exchange.request
+        if isinstance(error, DeadlineExceeded):
+            return error
         if late and (overdue or isinstance(error, PoolTimeout)):
             return self._too_late(exchange)
         if overdue and not isinstance(error, TimeoutError):
@@ -150,11 +153,11 @@ class Engine:
         response = exchange.adapter.send(exchange.request, **exchange.options)
         response.__dict__.setdefault("_answered_after", time.perf_counter() - began)
         response.__dict__.setdefault("from_cache", False)
-        if not exchange.streams:
-            if response.is_redirect and exchange.call.arguments.get("allow_redirects", True):
-                skim_body(response)
-            else:
-                read_body(response, limit=self.settings.max_response_bytes)
+        limit = self.settings.max_response_bytes
+        if response.is_redirect and exchange.call.arguments.get("allow_redirects", True):
+            skim_body(response, limit=limit)
+        elif not exchange.streams:
+            read_body(response, limit=limit)
         return response
 
     def _too_late(self, exchange: Exchange) -> DeadlineExceeded:

@@ -60,7 +60,8 @@ class Caller(threading.Thread, Generic[T]):
 
 def call_of(key: str | None = "key", **fields: Any) -> Call:
     """A call such as sessions plan."""
-    return Call("GET", URL, {"timeout": fields.get("patience")}, key=key, resource=URL, **fields)
+    timeout = {"timeout": fields.get("patience")}
+    return Call("GET", URL, timeout, key=key, **{"resource": URL, **fields})
 
 
 def response(body: bytes = b"{}", status: int = 200, **headers: str) -> Response:

@@ -181,19 +181,41 @@ def test_errors_come_out_as_they_are(api_server: ApiServer) -> None:
     run(main())
 
 
-def test_an_error_is_not_kept_alive_by_the_client(api_server: ApiServer) -> None:
+@pytest.mark.parametrize("kind", ["status", "hook"])
+def test_an_error_is_not_kept_alive_by_the_client(kind: str, api_server: ApiServer) -> None:
+    """Nor by a circle of references that only the collector would find."""
+
+    class Boom(Exception):
+        pass
+
+    def hear(*_: Any, **__: Any) -> None:
+        raise Boom
+
     async def main() -> None:
         async with EnhancedAPIClient(api_server.base_url) as client:
+            if kind == "hook":
+                client.session.hooks["response"].append(hear)
             gc.collect()
             gc.disable()
             try:
                 try:
                     await client.get("/status/404")
-                except requests.HTTPError as error:
+                except (Boom if kind == "hook" else requests.HTTPError) as error:
                     seen = weakref.ref(error)
-                assert seen() is None
+                wait_until(lambda: seen() is None)  # its thread may still be about to let it go
             finally:
                 gc.enable()
+
+    run(main())
+
+
+def test_switched_off_everybody_asks(api_server: ApiServer) -> None:
+    async def main() -> None:
+        options: dict[str, Any] = {"enable_deduplication": False, "enable_cache": False}
+        async with EnhancedAPIClient(api_server.base_url, **options) as client:
+            await asyncio.gather(*[client.get("/users") for _ in range(3)])
+            assert api_server.hits() == 3
+            assert check_statistics(client, 3)["deduplicated_requests"] == 0
 
     run(main())
 
@@ -582,6 +604,31 @@ def test_followers_never_keep_the_next_leader_from_its_thread(api_server: ApiSer
     run(main())
 
 
+def test_submitted_calls_never_keep_a_leader_from_its_thread(api_server: ApiServer, go) -> None:
+    """They may follow it, but wait elsewhere."""
+
+    async def main() -> None:
+        async with EnhancedAPIClient(api_server.base_url, max_connections=2) as client:
+            busy = begin(client.get("/held"), client.get("/held/2"))
+            await until(lambda: api_server.active_requests == 2)
+            leader = begin(client.get("/wanted"))
+            await in_the_air(client, 0, flights=3)
+            submitted = [client.blocking.submit("GET", "/wanted") for _ in range(5)]
+            await in_the_air(client, 2, flights=3)
+            go.set()
+            await asyncio.gather(*busy)
+            answers = [*await outcomes(leader), *[await _within(one) for one in submitted]]
+            assert [answer["path"] for answer in answers] == ["/wanted"] * 6
+            assert api_server.hits("/wanted") == 1
+            check_statistics(client, 8)
+
+    run(main())
+
+
+async def _within(future: Any) -> Any:
+    return await asyncio.wait_for(asyncio.wrap_future(future), PATIENCE)
+
+
 # -- loops ---------------------------------------------------------------------------------------
 
 
@@ -802,6 +849,21 @@ def test_get_many_cancelled_while_it_waits_is_closed_in_the_end(api_server: ApiS
             await until(lambda: gc.collect() is not None and closed.is_set())
             check_statistics(client)
             assert api_server.hits() <= 6
+
+    run(main())
+
+
+def test_get_many_closes_what_it_reads_from(api_server: ApiServer) -> None:
+    results = (f"/{number}" for number in range(10))
+
+    async def main() -> None:
+        async with EnhancedAPIClient(api_server.base_url) as client:
+            client.blocking.get_many = lambda *_, **__: results  # type: ignore[method-assign]
+            each = client.get_many([])
+            assert await each.__anext__() == "/0"
+            assert inspect.getgeneratorstate(results) == inspect.GEN_SUSPENDED
+            await each.aclose()
+            assert inspect.getgeneratorstate(results) == inspect.GEN_CLOSED
 
     run(main())
 

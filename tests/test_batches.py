@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import signal
@@ -131,25 +132,26 @@ def test_an_endless_iterable_is_read_only_as_far_as_the_window(ordered: bool) ->
 
 @pytest.mark.parametrize("ordered", [True, False])
 def test_an_answer_waits_for_no_more_than_one_slow_endpoint(ordered: bool) -> None:
-    second_begun, answered = threading.Event(), threading.Event()
+    fourth_begun, answered = threading.Event(), threading.Event()
 
     def slowly() -> Iterator[int]:
-        yield 1
-        yield 2
-        assert second_begun.wait(10)  # so the only worker is done with the first
-        yield 3
+        yield from (1, 2, 3, 4)
+        assert fourth_begun.wait(10)  # two of three workers are busy, so the first call has landed
+        yield 5
         assert answered.wait(10), "the first answer was kept back"
-        yield 4
+        yield 6
 
     def get(endpoint: int) -> int:
-        if endpoint == 2:
-            second_begun.set()
+        if endpoint == 4:
+            fourth_begun.set()
+        elif endpoint in (2, 3):
+            assert fourth_begun.wait(10)
         return endpoint
 
-    answers = many(get, slowly(), workers=1, ordered=ordered)
-    assert next(answers) == 1
+    answers = many(get, slowly(), workers=3, ordered=ordered)
+    first = next(answers)
     answered.set()
-    assert sorted(answers) == [2, 3, 4]
+    assert sorted([first, *answers]) == [1, 2, 3, 4, 5, 6]
 
 
 class Answer:
@@ -282,6 +284,34 @@ def test_an_iterable_that_fails_is_heard_of_after_the_answers_before_it(ordered:
         found.extend(answers) if not ordered else [found.append(one) for one in answers]
     assert sorted(found) == [0, 1, 2]
     assert list(answers) == []
+
+
+class Moody:
+    """An iterator that goes on after it has failed, or ended."""
+
+    def __init__(self, mood: Exception) -> None:
+        self.asked, self.mood = 0, mood
+
+    def __iter__(self) -> Moody:
+        return self
+
+    def __next__(self) -> int:
+        self.asked += 1
+        if self.asked == 3:
+            raise self.mood
+        return self.asked
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("mood", [StopIteration(), LookupError("enough")], ids=["ends", "fails"])
+def test_an_iterable_that_is_over_is_not_asked_again(mood: Exception, ordered: bool) -> None:
+    endpoints, found = Moody(mood), []
+    answers = many(echo, endpoints, ordered=ordered)
+    with contextlib.suppress(LookupError):
+        for one in answers:
+            found.append(one)
+    assert sorted(found) == [1, 2]
+    assert endpoints.asked == 3
 
 
 def test_an_iterable_that_fails_at_once_is_heard_of_at_once() -> None:
@@ -469,6 +499,35 @@ def test_a_bar_ends_with_its_batch(capsys: pytest.CaptureFixture[str]) -> None:
     next(answers)
     answers.close()  # type: ignore[attr-defined]
     assert capsys.readouterr().err.endswith("\n")
+
+
+@pytest.mark.parametrize("end", ["all", "error", "closed"])
+def test_a_bar_is_closed_however_its_batch_ends(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tqdm = pytest.importorskip("tqdm.auto")
+    told: list[str] = []
+
+    class Bar:
+        def __init__(self, **_: Any) -> None:
+            told.append("made")
+
+        def update(self) -> None:
+            told.append("one")
+
+        def close(self) -> None:
+            told.append("closed")
+
+    monkeypatch.setattr(tqdm, "tqdm", Bar)
+    answers = many(
+        odd_fails, range(4), progress=True, on_error="raise" if end == "error" else "skip"
+    )
+    if end == "closed":
+        next(answers)
+        answers.close()  # type: ignore[attr-defined]
+    else:
+        with contextlib.suppress(requests.ConnectionError):
+            list(answers)
+    ones = {"all": 4, "error": 2, "closed": 1}[end]
+    assert told == ["made", *["one"] * ones, "closed"]
 
 
 def test_no_bar_is_no_output(capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,12 +98,22 @@ def test_followers_cost_no_request(
 def test_retries_and_rescues_are_counted(
     session: Session, witness: Witness, api_server: ApiServer
 ) -> None:
-    api_server.script("/flaky", Reply(503), Reply(reset="before"), Reply(json=[]))
+    api_server.script("/flaky", Reply(503, repeat=2), Reply(json=[]))
     api_server.route("/down", Reply(503))
     session.get(api_server.url("/flaky"))
     session.get(api_server.url("/down"))
     assert seen(witness, "total_requests", "sent_requests") == (2, 3 + 4)
-    assert seen(witness, "retries", "rescued_requests") == (1 + 3, 1)  # a stale connection is none
+    assert seen(witness, "retries", "rescued_requests") == (2 + 3, 1)
+
+
+def test_what_is_sent_again_because_its_connection_was_dead_counts_twice(
+    session: Session, witness: Witness, api_server: ApiServer
+) -> None:
+    api_server.script("/users", Reply(json=[]), Reply(reset="before"), Reply(json=[]))
+    for _ in range(2):
+        session.get(api_server.url("/users"))
+    assert seen(witness, "total_requests", "sent_requests", "retries") == (2, 3, 0)
+    assert api_server.hits() == 3
 
 
 def test_redirects_are_requests_of_one_call(

@@ -12,7 +12,7 @@ from requests import Response
 from ..pipeline import Call
 from ..replicas import Snapshot
 
-__all__ = ["Flight", "Landing", "Seat", "new_landing", "patience"]
+__all__ = ["Flight", "Landing", "Seat", "patience"]
 
 _OF_TIME = (requests.Timeout, TimeoutError, ValueError)  # the last: a timeout that is none
 
@@ -99,13 +99,6 @@ class Landing:
         if isinstance(self.failure, _OF_TIME) and _is_more_patient(call, self.leader):
             return False
         return not _has_more_time(call, self.leader, now)
-
-
-def new_landing() -> Future[Landing]:
-    """A landing to wait for."""
-    landing: Future[Landing] = Future()
-    landing.set_running_or_notify_cancel()  # a follower that is cancelled cancels only itself
-    return landing
 
 
 def patience(call: Call) -> float:

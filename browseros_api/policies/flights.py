@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitTimeout
 from dataclasses import replace
 
@@ -24,7 +25,7 @@ from requests import Response
 from ..errors import DeadlineExceeded, ReadTimeout, clone
 from ..journal import Journal, masked_url
 from ..pipeline import Call, Proceed
-from .flight import Flight, Landing, Seat, new_landing, patience
+from .flight import Flight, Landing, Seat, patience
 
 __all__ = ["Flights"]
 
@@ -100,7 +101,7 @@ class Flights:
                 self._lead(seat, flight, call)
             else:
                 if flight.landing is None:
-                    flight.landing = new_landing()
+                    flight.landing = Future()
                 seat.flight, seat.landing = flight, flight.landing
                 flight.followers.add(seat)
                 call.followed = True
@@ -159,8 +160,6 @@ class Flights:
         try:
             self._thread.leads = True
             response = proceed(call)
-        except DeadlineExceeded:
-            raise  # its own bound, nobody else's: leaving hands over
         except Exception as error:
             self._land(seat, Landing.of_failure(call, error))
             raise
@@ -192,7 +191,7 @@ class Flights:
                 flight.vacant = True
                 self._drop_if_deserted(flight)
                 if told is not None:
-                    flight.landing = new_landing()
+                    flight.landing = Future()
                     landing = replace(landing, successor=flight.landing)
         if told is not None and not told.done():
             told.set_result(landing)
@@ -226,7 +225,7 @@ class Flights:
         seat: Seat = call.seat
         own, left = patience(call), math.inf
         if call.deadline is not None:
-            left = max(0.0, call.deadline - self._clock())
+            left = call.deadline - self._clock()
         with self._lock:
             waits = own if seat.flight is not None and own < seat.flight.patience else math.inf
             seat.is_late = left <= waits

@@ -38,13 +38,13 @@ def _read_at_most(response: Response, limit: int) -> None:
     response._content_consumed = True
 
 
-def skim_body(response: Response) -> None:
+def skim_body(response: Response, *, limit: int | None) -> None:
     """Read the body of a redirect that will be followed: what is wrong with it does not matter.
 
     requests itself forgives a body that cannot be decoded or is cut short there; one without an
     end is left.
     """
     try:
-        read_body(response, limit=_SKIMMED)
+        read_body(response, limit=min(limit or _SKIMMED, _SKIMMED))
     except (ChunkedEncodingError, ContentDecodingError, ResponseTooLarge):
         response._content, response._content_consumed = b"", True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import requests
@@ -69,4 +69,4 @@ DOCUMENTS = (
     ),
 )  # fmt: skip
 
-CASES = tuple(replace(document.case) for document in DOCUMENTS)
+CASES = tuple(document.case for document in DOCUMENTS)

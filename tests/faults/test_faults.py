@@ -144,9 +144,7 @@ def assert_ended(outcome: Outcome, case: Case, method: str) -> None:
         assert outcome.response.content == case.body
 
 
-def assert_following(
-    session: Session, hostile: HostileServer, case: Case, before: Outcome
-) -> None:
+def assert_following(session: Session, hostile: HostileServer, case: Case, before: Outcome) -> None:
     following = ask_next(session, hostile, case.then)
     assert following.is_a(case.then_ends), following
     assert following.has(case.then_hits)

@@ -70,9 +70,7 @@ def test_a_body_that_can_be_read_once_is_sent_once(hostile: HostileServer) -> No
         yield b"secret"
 
     with ours() as session:
-        outcome = ask(
-            session, hostile, CASES["redirect-307-stream"], method="POST", data=pieces()
-        )
+        outcome = ask(session, hostile, CASES["redirect-307-stream"], method="POST", data=pieces())
         if outcome.error is None:  # as in requests, which sends an empty one
             assert outcome.response is not None
             assert outcome.response.json()["body"] == ""

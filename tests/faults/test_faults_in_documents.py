@@ -85,9 +85,7 @@ def result_of(ask: Callable[[], Any]) -> tuple[Any, Any]:
 
 
 ORDINARY = [
-    case
-    for case in CASES.values()
-    if not (case.waits or case.hangs or case.name == "gzip-bomb")
+    case for case in CASES.values() if not (case.waits or case.hangs or case.name == "gzip-bomb")
 ]
 
 
@@ -108,6 +106,7 @@ def test_the_client_fails_as_the_session_does_or_returns_what_is_there(
         assert case.ends < 400
         assert case.body != OK or told in ({"ok": True}, OK, OK.decode())
     assert client.get_stats()["failed_requests"] == int(error is not None)
+    assert client.get_stats()["cache_size"] == int(error is None and case.kept)
     assert hostile.hits(token) == case.gets
     assert client.get_stats()["average_latency_ms"] < LONGEST * 1000
     assert_clean(client.session, calls=1, hits=case.gets)

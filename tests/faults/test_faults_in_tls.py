@@ -56,9 +56,12 @@ def test_a_handshake_ends_as_it_has_to(
 
 @each_handshake
 def test_a_trial_call_gives_its_place_back(handshake: Handshake, authority: Authority) -> None:
-    with handshake.make(authority) as server, ours(
-        max_retries=0, half_open_max_calls=1, timeout=0.3 if handshake.waits else 5.0
-    ) as session:
+    with (
+        handshake.make(authority) as server,
+        ours(
+            max_retries=0, half_open_max_calls=1, timeout=0.3 if handshake.waits else 5.0
+        ) as session,
+    ):
         session.verify = authority.file
         url = server.url("echo", server.token())
         breaker = session.engine.breakers.of(session.engine.breakers.endpoint_of("GET", url))

@@ -122,9 +122,7 @@ def ask(
     if method == "POST":
         options.setdefault("data", b"x" * case.sends)
     outcome = call(session, method, server.url(case.name, token), **options)
-    return Outcome(
-        outcome.response, outcome.error, outcome.seconds, lambda: server.hits(token)
-    )
+    return Outcome(outcome.response, outcome.error, outcome.seconds, lambda: server.hits(token))
 
 
 def call(session: requests.Session, method: str, url: str, **options: Any) -> Outcome:
@@ -161,9 +159,7 @@ def ask_next(session: requests.Session, server: HostileServer, method: str = "GE
         told = outcome.response.json()
         assert (told["method"], told["path"]) == (method, f"/echo/{token}")
         assert outcome.response.history == []
-    return Outcome(
-        outcome.response, outcome.error, outcome.seconds, lambda: server.hits(token)
-    )
+    return Outcome(outcome.response, outcome.error, outcome.seconds, lambda: server.hits(token))
 
 
 def assert_clean(session: Session, *, calls: int, hits: int | None = None) -> None:

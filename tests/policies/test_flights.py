@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from browseros_api.errors import CircuitOpenError, DeadlineExceeded, ReadTimeout
+from browseros_api.errors import BodyTimeout, CircuitOpenError, DeadlineExceeded, ReadTimeout
 from browseros_api.journal import Journal
 from browseros_api.pipeline import Call
 from browseros_api.policies.flights import Flights
@@ -267,6 +267,17 @@ def test_it_can_be_handed_over_again_and_again(fly, flights: Flights, service: S
     assert len(flights) == 0
 
 
+def test_who_takes_over_has_not_followed(fly, flights: Flights, service: Service) -> None:
+    """D8: it asked for itself."""
+    calls = [call_of() for _ in range(3)]
+    callers = [fly(call) for call in calls]
+    shows(flights, "2 followers")
+    service.question().fail(Panic())
+    service.question().answer()
+    _joined(callers)
+    assert sorted(call.followed for call in calls) == [False, False, True]
+
+
 def _joined(callers: list[Caller]) -> list[Caller]:
     for caller in callers:
         caller._ended()
@@ -323,13 +334,14 @@ def test_a_leader_past_its_deadline_hands_over(fly, flights: Flights, service: S
     assert len(service.asked) == 2
 
 
-def test_a_leader_with_the_shorter_timeout_hands_over(fly, flights, service) -> None:
+@pytest.mark.parametrize("kind", [ReadTimeout, BodyTimeout, requests.Timeout, TimeoutError])
+def test_a_leader_with_the_shorter_timeout_hands_over(kind, fly, flights, service) -> None:
     leader = fly(call_of(patience=1.0))
     question = service.question()
     patient = [fly(call_of(patience=patience)) for patience in (30.0, None)]
     shows(flights, "2 followers")
-    question.fail(ReadTimeout("1 s"))
-    assert isinstance(leader.error, ReadTimeout)
+    question.fail(kind("1 s"))
+    assert isinstance(leader.error, kind)
     service.question().answer(b"slow")
     assert {follower.value.content for follower in patient} == {b"slow"}
     assert len(service.asked) == 2
@@ -345,6 +357,14 @@ def test_equal_impatience_shares_the_timeout(fly, flights: Flights, service: Ser
     assert len(flights) == 0
 
 
+def test_a_failure_that_is_no_matter_of_time_serves_the_patient_too(fly, flights, service) -> None:
+    callers = [fly(call_of(patience=patience, deadline=1e9)) for patience in (10.0, 30.0, None)]
+    shows(flights, "2 followers")
+    service.question().fail(requests.ConnectionError("refused"))
+    assert {type(caller.error) for caller in callers} == {requests.ConnectionError}
+    assert len(service.asked) == 1
+
+
 def test_a_timeout_serves_the_impatient_and_not_the_patient(fly, flights, service) -> None:
     leader = fly(call_of(patience=10.0))
     question = service.question()
@@ -358,23 +378,25 @@ def test_a_timeout_serves_the_impatient_and_not_the_patient(fly, flights, servic
     assert len(service.asked) == 2
 
 
-def test_so_does_a_timeout_to_connect(fly, flights: Flights, service: Service) -> None:
-    def call(connect: float | None) -> Call:
-        made = call_of(patience=30.0)
-        made.arguments["timeout"] = (connect, 30.0)
+@pytest.mark.parametrize("part", ["connect", "read"])
+def test_so_does_either_part_of_a_timeout(part: str, fly, flights: Flights, service) -> None:
+    def call(seconds: float | None) -> Call:
+        timeout = (seconds, 9.0) if part == "connect" else (9.0, seconds)
+        made = call_of(patience=timeout[1])
+        made.arguments["timeout"] = timeout
         return made
 
-    leader = fly(call(0.1))
+    leader = fly(call(0.5))
     question = service.question()
-    alike, patient = fly(call(0.1)), [fly(call(connect)) for connect in (5.0, None)]
+    alike, patient = fly(call(0.5)), [fly(call(seconds)) for seconds in (5.0, None)]
     shows(flights, "3 followers")
-    question.fail(requests.ConnectTimeout("0.1 s"))
-    assert type(leader.error) is type(alike.error) is requests.ConnectTimeout
+    question.fail(requests.Timeout("0.5 s"))
+    assert type(leader.error) is type(alike.error) is requests.Timeout
     service.question().answer(b"reached")
     assert {one.value.content for one in patient} == {b"reached"}
 
 
-@pytest.mark.parametrize("nonsense", ["1", 0, -1, (1, 2, 3)])
+@pytest.mark.parametrize("nonsense", ["1", 0, -1, (60, 2, 3), ()])
 def test_what_is_wrong_with_the_leaders_timeout_is_its_own_fault(
     nonsense, fly, flights: Flights, service: Service
 ) -> None:
@@ -393,9 +415,9 @@ def test_what_is_wrong_with_the_leaders_timeout_is_its_own_fault(
 @pytest.mark.parametrize(
     ("own", "is_served"), [(1002.0, True), (1003.0, True), (1030.0, False), (None, False)]
 )
-@pytest.mark.parametrize("ending", ["error", "status"])
+@pytest.mark.parametrize("ending", ["error", 429, 500, 503])
 def test_what_a_hurried_leader_could_not_ask_again_serves_those_in_a_hurry(
-    own: float | None, is_served: bool, ending: str, fly, flights, service, fake_clock: FakeClock
+    own: float | None, is_served: bool, ending: str | int, fly, flights, service, fake_clock
 ) -> None:
     """With more time it might have got something better; so whoever has it asks."""
     leader = fly(call_of(deadline=fake_clock() + 2.0))
@@ -406,7 +428,7 @@ def test_what_a_hurried_leader_could_not_ask_again_serves_those_in_a_hurry(
         question.fail(requests.ConnectionError("reset"))
         assert isinstance(leader.error, requests.ConnectionError)
     else:
-        question.answer(response(b"busy", 503))
+        question.answer(response(b"busy", ending))
         assert leader.value.content == b"busy"
     if not is_served:
         service.question().answer(b"better")
@@ -434,8 +456,9 @@ def test_a_follower_gives_up_at_its_own_timeout(fly, flights: Flights, service: 
     leader = fly(call_of(patience=30.0))
     question = service.question()
     patient, hasty = fly(call_of(patience=30.0)), call_of(patience=0.05)
-    with pytest.raises(ReadTimeout, match=r"no answer within 0\.05 s"):
+    with pytest.raises(ReadTimeout, match=r"no answer within 0\.05 s") as caught:
         flights.join(hasty, service)
+    assert caught.value.__suppress_context__
     assert hasty.followed
     assert hasty.seat is None
     shows(flights, "1 in the air, 1 followers")
@@ -455,6 +478,19 @@ def test_a_follower_gives_up_at_its_deadline(patience, fly, flights, service, fa
     question.answer()
     assert leader.value.ok
     assert len(service.asked) == 1
+
+
+def test_it_waits_no_longer_than_it_would_for_its_own_request(flights: Flights) -> None:
+    """D14: but as long as the leader does, if that is as patient: then they end together."""
+    leader, alike, hasty, patient = [call_of(patience=one) for one in (10.0, 10.0, 5.0, 30.0)]
+    for call in (leader, alike, hasty, patient):
+        flights.board(call)
+    assert [flights.bound(call) for call in (alike, hasty, patient)] == [None, 5.0, None]
+    flights.leave(leader)
+    flights.board_again(patient, patient.seat.landing.result(0))
+    flights.board_again(alike, alike.seat.landing.result(0))
+    assert patient.seat.leads
+    assert flights.bound(alike) == 10.0
 
 
 def test_a_deadline_in_a_thousand_years_is_waited_for(fly, flights, service) -> None:
@@ -503,10 +539,27 @@ def test_an_answer_that_sets_a_cookie_is_not_shared_and_then_all_ask_at_once(
         personal.history = [response(Set_Cookie="sid=1")]
     service.question().answer(personal)
     own = [service.question() for _ in range(4)]  # all at once: none is answered before the last
+    assert len(flights) == 0
     for number, question in enumerate(own):
         question.answer(b"own %d" % number)
     contents = sorted(caller.value.content for caller in callers)
     assert contents == [b"for one", b"own 0", b"own 1", b"own 2", b"own 3"]
+    assert len(flights) == 0
+
+
+def test_an_answer_chosen_by_a_header_that_is_not_in_the_key_serves_those_who_sent_the_same(
+    fly, flights: Flights, service: Service
+) -> None:
+    browsers = ["a", "a", "b", "c"]
+    callers = [fly(call_of(headers={"user-agent": browser})) for browser in browsers]
+    question = service.question()
+    shows(flights, "3 followers")
+    question.answer(response(b"leader's", Vary="User-Agent"))
+    alike = browsers.count(question.call.headers["user-agent"])
+    for _ in range(4 - alike):
+        service.question().answer(b"own")
+    contents = sorted(caller.value.content for caller in callers)
+    assert contents == [b"leader's"] * alike + [b"own"] * (4 - alike)
     assert len(flights) == 0
 
 
@@ -545,21 +598,36 @@ def test_a_forgotten_flight_is_still_handed_over(fly, flights: Flights, service:
     assert len(flights) == 0
 
 
+@pytest.mark.parametrize("after", ["", "?page=2", "#top", "?page=2#top"])
 @pytest.mark.parametrize(
     ("method", "status", "is_forgotten"),
     [("POST", 201, True), ("DELETE", 204, True), ("PUT", 409, False), ("OPTIONS", 200, False)],
 )
 def test_a_successful_unsafe_call_forgets_its_resource(
-    method: str, status: int, is_forgotten: bool, fly, flights: Flights, service: Service
+    method: str, status: int, is_forgotten: bool, after: str, fly, flights, service
 ) -> None:
     running = fly()
     question = service.question()
     changed = response(status=status)
-    changed.request = requests.Request(method, f"{URL}?page=2#top").prepare()
+    changed.request = requests.Request(method, URL + after).prepare()
     flights.join(Call(method, URL), lambda call: changed)
     assert len(flights) == (0 if is_forgotten else 1)
     question.answer()
     assert running.value.ok
+
+
+def test_where_a_change_was_redirected_its_own_resource_is_forgotten(fly, flights, service) -> None:
+    callers = [fly(), fly(call_of("other", resource="http://api.test/other"))]
+    questions = [service.question() for _ in callers]
+    changed = response()
+    changed.request = requests.Request("GET", "http://api.test/other").prepare()
+    changed.history = [response(status=303)]
+    changed.history[0].request = requests.Request("POST", URL).prepare()
+    flights.join(Call("POST", URL), lambda call: changed)
+    assert [*flights._flying] == ["other"]
+    for question in questions:
+        question.answer()
+    assert all(caller.value.ok for caller in callers)
 
 
 def test_a_call_from_inside_a_flight_of_the_same_thread_asks_for_itself(
