@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import requests
@@ -106,14 +106,14 @@ def is_exact(kind: type, door: type) -> bool:
     is given to a call before it is prepared would not be exact.
     """
     line = kind.__mro__
-    place = line.index(door)
+    behind = [owner for owner in line[line.index(door) :] if not issubclass(door, owner)]
     changers = [
         *[_first(line, name) for name in ("prepare_request", "merge_environment_settings")],
-        *[_first(line[place + 1 :], name) for name in ("request", "send")],
+        *[_first(behind, name) for name in ("request", "send")],
         _first(line, "send"),
     ]
     return all(owner is _STOCK or issubclass(door, owner) for owner in changers)
 
 
-def _first(line: tuple[type, ...], name: str) -> type:
+def _first(line: Sequence[type], name: str) -> type:
     return next((owner for owner in line if name in owner.__dict__), object)

@@ -104,7 +104,7 @@ class Laws:
 
     def test_a_fresh_answer_is_kept(self, stage: Stage, session: Session) -> None:
         stage.script("/kept", Said(Cache_Control="max-age=60"))
-        answers = [session.get(stage.url("/kept")) for _ in range(3)]
+        answers: list[Any] = [session.get(stage.url("/kept")) for _ in range(3)]
         assert [answer.json() for answer in answers] == [{"ok": True}] * 3
         assert [answer.from_cache for answer in answers] == [False, True, True]
         assert stage.hits("/kept") == 1

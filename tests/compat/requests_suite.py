@@ -1,10 +1,12 @@
 """requests' own tests, run with requests' sessions and with ours, and compared.
 
-    python -m tests.compat.requests_suite [--venv DIR] [--only stock|ours]
+    python -m tests.compat.requests_suite [--requests VERSION] [--venv DIR] [--only stock|ours]
 
-The tests are those of the version of requests that is installed here: its sdist is fetched with
-pip, and a virtual environment is made of what it needs.  They run in an empty network namespace
-where that is permitted; elsewhere the few that dial an address of the outside are left out.
+The tests are those of a release of requests, the one that is installed here unless another is
+asked for: its sdist is fetched with pip, and a virtual environment is made of what it needs.
+They run in an empty network namespace where that is permitted; elsewhere the few that dial an
+address of the outside are left out.
+
 The exit status is 1 if a test that passes with requests' sessions does not pass with ours and is
 not among ``EXCEPTIONS``, or is there and passes.
 """
@@ -37,7 +39,7 @@ NEEDS = (
     *("trustme", "PySocks"),
 )
 
-# What passes with requests' sessions and not with ours, and why; docs/compatibility.md says it, too.
+# What passes with requests' sessions and not with ours, and why; the documentation says it, too.
 EXCEPTIONS = {
     "tests/test_lowlevel.py::test_chunked_encoding_error": (
         "its server answers one connection and is gone: a truncated answer to a GET is asked for "
@@ -63,10 +65,13 @@ def differences(
 def fetched(release: str, folder: Path) -> Path:
     """The unpacked sdist of that release of requests."""
     pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:"]
-    subprocess.run([*pip, "-d", folder, f"requests=={release}"], check=True)
+    subprocess.run([*pip, "-d", str(folder), f"requests=={release}"], check=True)
     (archive,) = folder.glob("requests-*.tar.gz")
     with tarfile.open(archive) as tar:
-        tar.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+        if hasattr(tarfile, "data_filter"):  # Python 3.10.12 and later
+            tar.extractall(folder, filter="data")
+        else:
+            tar.extractall(folder)
     return folder / archive.name.removesuffix(".tar.gz")
 
 
@@ -78,7 +83,7 @@ def furnished(folder: Path, release: str) -> Path:
     setup = configparser.ConfigParser(interpolation=None)
     setup.read(ROOT / "setup.cfg", "utf-8")
     ours = setup["options"]["install_requires"].split()
-    pip = [python, "-m", "pip", "install", "-q"]
+    pip = [str(python), "-m", "pip", "install", "-q"]
     subprocess.run([*pip, *NEEDS, *ours, f"requests=={release}"], check=True)
     return python
 
@@ -121,20 +126,19 @@ def run(name: str, python: Path, tests: Path, library: Path, *, rest: list[str])
 def main(arguments: list[str] | None = None) -> int:
     """Run, compare, tell; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.compat.requests_suite")
+    parser.add_argument("--requests", metavar="VERSION", default=version("requests"))
     parser.add_argument("--venv", metavar="DIR", type=Path, help="made there, or used if it is")
     parser.add_argument("--only", choices=("stock", "ours"), help="run one, compare nothing")
     parser.add_argument("rest", nargs="*", help="for pytest, after --")
     given = parser.parse_args(arguments)
-    release = version("requests")
+    release = given.requests
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         tests = fetched(release, folder)
         python = furnished((given.venv or folder / "venv").absolute(), release)
         library = packed(folder / "library")
         names = [given.only] if given.only else ["stock", "ours"]
-        outcomes = {
-            name: run(name, python, tests, library, rest=given.rest) for name in names
-        }
+        outcomes = {name: run(name, python, tests, library, rest=given.rest) for name in names}
     if given.only:
         return 0
     found = differences(outcomes["stock"], outcomes["ours"])

@@ -18,8 +18,7 @@ class Served(Stage):
 
     def script(self, path: str, *answers: Said, hold: threading.Event | None = None) -> None:
         replies = [
-            Reply(said.status, body=said.body, headers=said.headers, hold=hold)
-            for said in answers
+            Reply(said.status, body=said.body, headers=said.headers, hold=hold) for said in answers
         ]
         self.server.script(path, *replies)
 

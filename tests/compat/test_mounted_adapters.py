@@ -15,6 +15,7 @@ import trustme
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.util import Retry
 
 from browseros_api import CircuitOpenError, Session
 from browseros_api.testing import ApiServer, Reply
@@ -79,7 +80,7 @@ def test_a_circuit_opens_around_a_users_adapter(api_server: ApiServer) -> None:
 
 def test_retries_that_an_adapter_makes_itself_are_its_own(api_server: ApiServer) -> None:
     api_server.script("/flaky", Reply(503), Reply(503), Reply(json={"ok": True}))
-    own = requests.adapters.Retry(total=2, status_forcelist=[503], backoff_factor=0)
+    own = Retry(total=2, status_forcelist=[503], backoff_factor=0)
     with Session(retry_base_delay=0.01) as session:
         session.mount(api_server.base_url, HTTPAdapter(max_retries=own))
         assert session.get(api_server.url("/flaky")).json() == {"ok": True}

@@ -69,9 +69,7 @@ class TestPoliciesOfOneSession:
         return own_stage
 
 
-def test_another_session_is_not_mocked_with_it(
-    session: Session, api_server: ApiServer
-) -> None:
+def test_another_session_is_not_mocked_with_it(session: Session, api_server: ApiServer) -> None:
     api_server.route("/x", Reply(json="real"))
     with requests_mock.Mocker(session=session) as mock, Session() as other:
         mock.get(api_server.url("/x"), json="mocked")

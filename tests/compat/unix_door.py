@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -29,8 +30,8 @@ class UnixDoor:
         self._listener.listen()
         self._run(self._accept)
 
-    def _run(self, act: object, *args: object) -> None:
-        thread = threading.Thread(target=act, args=args, daemon=True)  # type: ignore[arg-type]
+    def _run(self, act: Callable[..., None], *args: socket.socket) -> None:
+        thread = threading.Thread(target=act, args=args, daemon=True)
         self._threads.append(thread)
         thread.start()
 

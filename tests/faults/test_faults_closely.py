@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
@@ -12,8 +13,16 @@ from requests.exceptions import UnrewindableBodyError
 from tests.faults.case import Case
 from tests.faults.hostile import HostileServer
 from tests.faults.table import CASES
-from tests.faults.talk import Talk
-from tests.faults.witness import LONGEST, ask, ask_next, assert_clean, ours, stock
+from tests.faults.talk import Act, Talk
+from tests.faults.witness import (
+    LONGEST,
+    ask,
+    ask_next,
+    assert_as_in_requests,
+    assert_clean,
+    ours,
+    stock,
+)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +91,31 @@ def test_a_body_that_can_be_read_once_is_sent_once(hostile: HostileServer) -> No
             outcome = ask(session, hostile, CASES[name], method="PUT", data=pieces())
             assert outcome.has(1), name
             assert_clean(session, calls=1, hits=1)
+
+
+def cut_off(talk: Talk) -> None:
+    head = talk.head("HTTP/1.1 302 Found", f"Location: {talk.echo}", "Content-Length: 100")
+    talk.say(head, b"x" * 50)
+    talk.hang_up()
+
+
+def undecodable(talk: Talk) -> None:
+    where = f"Location: {talk.echo}"
+    talk.answer(b"no gzip", "Content-Encoding: gzip", where, status="302 Found")
+
+
+@pytest.mark.parametrize("act", [cut_off, undecodable])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_redirect_with_a_broken_body_ends_as_in_requests(
+    act: Act, stream: bool, follow: bool
+) -> None:
+    case = Case("broken", "a redirect whose body is broken", act)
+    with HostileServer([case]) as hostile, ours() as session, stock() as theirs:
+        options: dict[str, Any] = {"allow_redirects": follow, "stream": stream}
+        mine = ask(session, hostile, case, **options)
+        assert_clean(session, calls=1, hits=mine.hits)
+        assert_as_in_requests(mine, ask(theirs, hostile, case, **options))
 
 
 @pytest.mark.parametrize("name", ["redirect-loop", "redirect-pingpong"])

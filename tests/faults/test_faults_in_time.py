@@ -66,7 +66,7 @@ def test_requests_alone_would_still_be_waiting(case: Case, hostile: HostileServe
 @pytest.fixture
 def client(hostile: HostileServer) -> Iterator[EnhancedAPIClient]:
     with EnhancedAPIClient(
-        f"http://127.0.0.1:{hostile.port}", timeout=0.3, max_retries=1, sleep=lambda _: None
+        f"http://127.0.0.1:{hostile.port}", timeout=0.2, max_retries=1, sleep=lambda _: None
     ) as client:
         client.session.trust_env = False
         yield client
@@ -92,7 +92,7 @@ def test_the_clients_timeout_ends_each_attempt(
     "case", [*HANGING, CASES["stall-mid-body"], CASES["slow-first-byte"]], ids=name_of
 )
 def test_an_attempt_may_be_bounded_without_a_deadline(case: Case, hostile: HostileServer) -> None:
-    with ours(attempt_timeout=0.3, max_retries=0) as session:
+    with ours(attempt_timeout=0.2, max_retries=0) as session:
         mine = ask(session, hostile, case)
         assert mine.is_a(ReadTimeout), mine
         assert mine.seconds < LONGEST / 2
@@ -169,6 +169,19 @@ def test_what_is_just_small_enough_is_not_too_large(hostile: HostileServer) -> N
         assert ask(session, hostile, CASES["gzip-ok"]).is_a(ResponseTooLarge)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_deadline_holds_for_a_redirect_followed_or_not(
+    follow: bool, stream: bool, hostile: HostileServer
+) -> None:
+    url = hostile.url("redirect-endless-body", hostile.token())
+    with ours() as session:
+        mine = call(session, "GET", url, deadline=DEADLINE, allow_redirects=follow, stream=stream)
+        assert mine.seconds < LONGEST / 2
+        assert mine.is_a(DeadlineExceeded) or (stream and not follow and mine.is_a(302)), mine
+        assert_clean(session, calls=1)
+
+
 def test_a_redirect_without_an_end_is_left_when_it_is_too_large(hostile: HostileServer) -> None:
     with ours(max_response_bytes=4096) as session:
         mine = ask(session, hostile, CASES["redirect-endless-body"])
@@ -206,7 +219,7 @@ def test_what_goes_on_and_on_beside_the_body_is_left_too(
 ) -> None:
     def go_on(talk: Talk) -> None:
         talk.say(head)
-        talk.flood(piece, most=1 << 40)
+        talk.flood(piece, most=64 * MEGABYTE)
 
     case = Case("on-and-on", what, go_on)
     with HostileServer([case]) as hostile, ours(deadline=DEADLINE) as session:

@@ -33,7 +33,7 @@ def test_a_handshake_ends_as_it_has_to(
     handshake: Handshake, method: str, authority: Authority
 ) -> None:
     connections = handshake.gets if method == "GET" else handshake.posts
-    timeout = 0.3 if handshake.waits else 5.0
+    timeout = 0.2 if handshake.waits else 5.0
     with handshake.make(authority) as server:
         url = server.url("echo", token := server.token())
         with ours(timeout=timeout) as session:
@@ -59,7 +59,7 @@ def test_a_trial_call_gives_its_place_back(handshake: Handshake, authority: Auth
     with (
         handshake.make(authority) as server,
         ours(
-            max_retries=0, half_open_max_calls=1, timeout=0.3 if handshake.waits else 5.0
+            max_retries=0, half_open_max_calls=1, timeout=0.2 if handshake.waits else 5.0
         ) as session,
     ):
         session.verify = authority.file

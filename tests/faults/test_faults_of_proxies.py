@@ -40,7 +40,7 @@ def test_a_proxy_that_works_is_no_hindrance(authority: Authority) -> None:
 @both_methods
 @pytest.mark.parametrize("death", DEATHS)
 def test_a_proxy_that_dies_is_survived(death: str, method: str, authority: Authority) -> None:
-    timeout = 0.3 if death in ("never-answers", "opens-and-goes-silent") else 5.0
+    timeout = 0.2 if death in ("never-answers", "opens-and-goes-silent") else 5.0
     with HostileServer(tls=authority.context()) as server, Proxy(DEATHS[death]) as proxy:
         url = server.url("echo", token := server.token())
         with ours(timeout=timeout) as session:

@@ -31,7 +31,7 @@ __all__ = [
 
 RETRIES = 2
 PATIENCE = 5.0  # seconds that an ordinary answer may take
-IMPATIENCE = 0.2  # the same, of calls that have to time out
+IMPATIENCE = 0.15  # the same, of calls that have to time out
 DEADLINE = 0.3  # of calls that would not end otherwise
 LONGEST = 10.0  # that any call may take, on however busy a machine
 

@@ -19,7 +19,7 @@ class Google(ResilienceMixin, AuthorizedSession):
     pass
 
 
-class Tokens(Credentials):  # type: ignore[misc, no-untyped-call]
+class Tokens(Credentials):
     """One token after the other, each valid until it is refreshed."""
 
     def __init__(self, *names: str) -> None:
@@ -41,9 +41,7 @@ def google(api_server: ApiServer) -> Iterator[Google]:
         yield google
 
 
-def test_a_call_carries_the_token_and_is_asked_again(
-    google: Google, api_server: ApiServer
-) -> None:
+def test_a_call_carries_the_token_and_is_asked_again(google: Google, api_server: ApiServer) -> None:
     api_server.script("/flaky", Reply(503), who)
     assert google.get(api_server.url("/flaky")).json() == "Bearer alice"
     assert google.get_stats()["retries"] == 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import hvac
 import pytest
 
@@ -14,8 +12,8 @@ PATH = "/v1/secret/data/app"
 
 
 @pytest.fixture
-def vault(session: Session, api_server: ApiServer) -> Iterator[hvac.Client]:
-    yield hvac.Client(url=api_server.base_url, token="alice", session=session)
+def vault(session: Session, api_server: ApiServer) -> hvac.Client:
+    return hvac.Client(url=api_server.base_url, token="alice", session=session)
 
 
 def test_a_secret_is_read_after_a_failure(

@@ -39,9 +39,7 @@ def encoder() -> MultipartEncoder:
     return MultipartEncoder({"title": "Ada", "file": ("notes.txt", file, "text/plain")})
 
 
-def test_a_multipart_body_arrives_whole(
-    either: requests.Session, api_server: ApiServer
-) -> None:
+def test_a_multipart_body_arrives_whole(either: requests.Session, api_server: ApiServer) -> None:
     body = encoder()
     either.post(
         api_server.url("/upload"), data=body, headers={"Content-Type": body.content_type}

@@ -60,9 +60,7 @@ def test_a_description_is_loaded_and_an_operation_called(
     assert session.get_stats()["retries"] == 1
 
 
-def test_a_fault_is_one_and_is_not_asked_again(
-    client: zeep.Client, api_server: ApiServer
-) -> None:
+def test_a_fault_is_one_and_is_not_asked_again(client: zeep.Client, api_server: ApiServer) -> None:
     fault = "<s:Fault><faultcode>s:Server</faultcode><faultstring>no</faultstring></s:Fault>"
     api_server.route(
         "/sums", Reply(500, body=ENVELOPE.format(fault), content_type="text/xml"), method="POST"

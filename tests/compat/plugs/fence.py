@@ -10,7 +10,7 @@ import inspect
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -71,8 +71,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    socket.socket.connect = _fenced_connect  # type: ignore[method-assign]
-    socket.socket.connect_ex = _fenced_connect_ex  # type: ignore[method-assign]
+    socket.socket.connect = _fenced_connect  # type: ignore[assignment, method-assign]
+    socket.socket.connect_ex = _fenced_connect_ex  # type: ignore[assignment, method-assign]
     socket.getaddrinfo = _fenced_getaddrinfo
 
 
@@ -97,8 +97,8 @@ def _source(item: pytest.Item) -> str:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    report: Any = yield
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    report = yield
     outcome = "xfailed" if report.skipped and hasattr(report, "wasxfail") else report.outcome
     before = _outcomes.get(item.nodeid, "passed")
     if before == "passed":  # a failure of set-up or tear-down is one of the test

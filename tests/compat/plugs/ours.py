@@ -30,8 +30,8 @@ def session() -> QuickSession:
 
 
 for _module in (requests, requests.sessions):
-    _module.Session = QuickSession  # type: ignore[misc]
-    _module.session = session
+    setattr(_module, "Session", QuickSession)  # noqa: B010
+    setattr(_module, "session", session)  # noqa: B010
 for _name in _FUNCTIONS:
     setattr(requests, _name, getattr(api, _name))
     setattr(requests.api, _name, getattr(api, _name))
