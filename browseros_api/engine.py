@@ -55,7 +55,7 @@ class Engine:
         self.journal = Journal(enabled=settings.debug)
         self.closing = threading.Event()
         self.adapter = PoolingAdapter(settings)
-        self.identity = Identity(remembered=2 * settings.cache_max_entries)
+        self.identity = Identity(PoolingAdapter, remembered=2 * settings.cache_max_entries)
         self.meter = Meter(clock=self.clock)
         self.cache = Cache(settings, clock=self.clock, journal=self.journal)
         self.flights = Flights(clock=self.clock, journal=self.journal)

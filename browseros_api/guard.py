@@ -62,23 +62,24 @@ class GuardedExchange:
 
         A property, since mocking libraries set this name on the instance and leave it there.
         """
-        return self._adapter if self.engine.current is None else self._guarded_adapter
+        return self.find_adapter if self.engine.current is None else self._guarded_adapter
 
     @get_adapter.setter
     def get_adapter(self, finder: Callable[[str], BaseAdapter]) -> None:
-        own = (GuardedExchange._adapter, GuardedExchange._guarded_adapter)
+        own = (GuardedExchange.find_adapter, GuardedExchange._guarded_adapter)
         self._find_adapter = None if getattr(finder, "__func__", None) in own else finder
 
     @get_adapter.deleter
     def get_adapter(self) -> None:
         self._find_adapter = None
 
-    def _adapter(self, url: str) -> BaseAdapter:
+    def find_adapter(self, url: str) -> BaseAdapter:
+        """The adapter that is mounted for ``url``, as it is."""
         find = self._find_adapter or super().get_adapter  # type: ignore[misc]
         return cast(BaseAdapter, find(url))
 
     def _guarded_adapter(self, url: str) -> BaseAdapter:
-        return _Guard(self._adapter(url), self._exchange, self.engine)
+        return _Guard(self.find_adapter(url), self._exchange, self.engine)
 
     def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
         """On a redirect to another origin every header that looks like a secret goes."""

@@ -15,6 +15,7 @@ from operator import attrgetter
 from typing import Any
 
 import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import HTTPBasicAuth, HTTPDigestAuth, HTTPProxyAuth
 from requests.cookies import RequestsCookieJar, cookiejar_from_dict, merge_cookies
 from requests.sessions import merge_setting
@@ -23,6 +24,7 @@ from requests.utils import get_netrc_auth
 
 from .environment import Environment
 from .keys import ALL_COOKIES, NEVER_SELECTS, Unnamable, digest, effective_headers, frozen
+from .ways import Ways
 
 __all__ = ["Identity", "Name"]
 
@@ -44,7 +46,8 @@ class Name:
 class Identity:
     """Names calls, and remembers the names of those asked before."""
 
-    def __init__(self, *, remembered: int = _MEMO) -> None:
+    def __init__(self, own: type[BaseAdapter] = HTTPAdapter, *, remembered: int = _MEMO) -> None:
+        self._ways = Ways(own)
         self._environment = Environment()
         self._remembered = max(remembered, _MEMO)
         # Raw arguments to names.  Single reads and writes of a dict are atomic; when it is full it
@@ -82,9 +85,14 @@ class Identity:
                 frozen(given("allow_redirects", True)),
                 *[frozen(given(name)) for name in ("proxies", "verify", "cert")],
                 *[frozen(own) for own in (session.proxies, session.verify, session.cert)],
+                self._way(session, given("url")),
             ),
             self._trusted() if session.trust_env else None,
         )
+
+    def _way(self, session: requests.Session, url: Any) -> int:
+        find = getattr(session, "find_adapter", session.get_adapter)
+        return self._ways.number(session.adapters, find, url)
 
     def _trusted(self) -> tuple[Any, ...]:
         return (self._environment.variables(), self._environment.netrc_stamp())

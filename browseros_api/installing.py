@@ -149,7 +149,7 @@ class _Finder(property):
     """On the class a function, as it is in requests: mocking libraries take it from there."""
 
     def __get__(self, session: Any, kind: type | None = None) -> Any:
-        return Session._adapter if session is None else super().__get__(session, kind)
+        return Session.find_adapter if session is None else super().__get__(session, kind)
 
 
 def _session_class(options: dict[str, Any]) -> type[Session]:

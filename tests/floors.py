@@ -12,7 +12,7 @@ __all__ = ["FAMILIES", "FLOORS", "LONGEST", "WRAPPED", "House", "Module", "looks
 # Which floor each module or package stands on; the root package, which has no name here, too.
 FLOORS = {
     0: (
-        *("addresses", "bodies", "environment", "errors", "identity", "journal", "keys"),
+        *("addresses", "bodies", "environment", "errors", "identity", "ways", "journal", "keys"),
         *("pipeline", "replicas", "settings", "timer", "verbs"),
     ),
     1: ("policies", "stores", "transport"),

@@ -191,6 +191,8 @@ def test_an_error_is_not_kept_alive_by_the_client(kind: str, api_server: ApiServ
     def hear(*_: Any, **__: Any) -> None:
         raise Boom
 
+    kinds: dict[str, type[Exception]] = {"status": requests.HTTPError, "hook": Boom}
+
     async def main() -> None:
         async with EnhancedAPIClient(api_server.base_url) as client:
             if kind == "hook":
@@ -200,7 +202,7 @@ def test_an_error_is_not_kept_alive_by_the_client(kind: str, api_server: ApiServ
             try:
                 try:
                     await client.get("/status/404")
-                except (Boom if kind == "hook" else requests.HTTPError) as error:
+                except kinds[kind] as error:
                     seen = weakref.ref(error)
                 wait_until(lambda: seen() is None)  # its thread may still be about to let it go
             finally:
@@ -209,12 +211,13 @@ def test_an_error_is_not_kept_alive_by_the_client(kind: str, api_server: ApiServ
     run(main())
 
 
-def test_switched_off_everybody_asks(api_server: ApiServer) -> None:
+def test_switched_off_everybody_asks(api_server: ApiServer, go: threading.Event) -> None:
     async def main() -> None:
-        options: dict[str, Any] = {"enable_deduplication": False, "enable_cache": False}
-        async with EnhancedAPIClient(api_server.base_url, **options) as client:
-            await asyncio.gather(*[client.get("/users") for _ in range(3)])
-            assert api_server.hits() == 3
+        async with EnhancedAPIClient(api_server.base_url, enable_deduplication=False) as client:
+            tasks = begin(*[client.get("/held") for _ in range(3)])
+            await until(lambda: api_server.active_requests == 3)
+            go.set()
+            assert await asyncio.gather(*tasks) == ["held"] * 3
             assert check_statistics(client, 3)["deduplicated_requests"] == 0
 
     run(main())
