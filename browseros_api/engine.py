@@ -154,8 +154,9 @@ class Engine:
         response.__dict__.setdefault("_answered_after", time.perf_counter() - began)
         response.__dict__.setdefault("from_cache", False)
         limit = self.settings.max_response_bytes
-        if response.is_redirect and exchange.call.arguments.get("allow_redirects", True):
-            skim_body(response, limit=limit)
+        if response.is_redirect:
+            follows = bool(exchange.call.arguments.get("allow_redirects", True))
+            skim_body(response, limit=limit, follows=follows)
         elif not exchange.streams:
             read_body(response, limit=limit)
         return response

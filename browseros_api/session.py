@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import requests
 from requests import Response
@@ -33,6 +33,15 @@ class ResilienceMixin(GuardedExchange):
     adapters: Any  # these come from requests.Session, which stands behind this class
     headers: Any
     hooks: Any
+
+    if TYPE_CHECKING:  # requests names every keyword of its verbs, and request() here takes more
+        get: Callable[..., Response]
+        options: Callable[..., Response]
+        head: Callable[..., Response]
+        post: Callable[..., Response]
+        put: Callable[..., Response]
+        patch: Callable[..., Response]
+        delete: Callable[..., Response]
 
     def __init__(
         self, *args: Any, circuit_breaker: CircuitBreaker | None = None, **options: Any

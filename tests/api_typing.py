@@ -175,3 +175,13 @@ def told_apart(error: BaseException) -> float:
     except ClientClosed as closed:
         as_runtime: RuntimeError = closed
         return len(as_runtime.args)
+
+
+def own_options_of_verbs(session: Session) -> None:
+    session.get("https://a", params={"page": 1}, cache_ttl=60.0)
+    session.post("https://a", {"a": 1}, None, deadline=1.0)
+    session.put("https://a", data=b"x", deadline=1.0)
+    session.patch("https://a", data=b"x", deadline=1.0)
+    session.delete("https://a", deadline=1.0)
+    session.head("https://a", use_cache=False)
+    session.options("https://a", deadline=1.0)

@@ -173,7 +173,6 @@ class PoolingAdapter(HTTPAdapter):
         self, trip: Trip, request: requests.PreparedRequest, *, stream: bool, **options: Any
     ) -> requests.Response:
         watch = current_watch()
-        failure: Exception | None = None
         try:
             began = time.perf_counter()
             response = self._answer(trip, request, stream=stream, **options)
@@ -183,13 +182,13 @@ class PoolingAdapter(HTTPAdapter):
                 read_body(response, limit=self.settings.max_response_bytes)
             if watch is None or not watch.expired:
                 return response
-            response.close()  # it may look whole, and be cut
         except (requests.RequestException, HTTPError) as error:
             if watch is None or not watch.expired:
                 raise
-            failure = error
-        kind = ReadTimeout if trip.is_connected else ConnectTimeout
-        raise _overdue(request, watch, kind) from failure
+            kind = ReadTimeout if trip.is_connected else ConnectTimeout
+            raise _overdue(request, watch, kind) from error
+        response.close()  # it may look whole, and be cut
+        raise _overdue(request, watch, ReadTimeout)
 
     def _answer(
         self, trip: Trip, request: requests.PreparedRequest, **options: Any

@@ -38,13 +38,15 @@ def _read_at_most(response: Response, limit: int) -> None:
     response._content_consumed = True
 
 
-def skim_body(response: Response, *, limit: int | None) -> None:
-    """Read the body of a redirect that will be followed: what is wrong with it does not matter.
+def skim_body(response: Response, *, limit: int | None, follows: bool) -> None:
+    """Read the body of a redirect, where it hardly matters what is wrong with it.
 
-    requests itself forgives a body that cannot be decoded or is cut short there; one without an
-    end is left.
+    requests itself reads it, even if the answer is to be a stream; it forgives a body that cannot
+    be decoded and, if it ``follows``, one that is cut short.  Then only so much is read, too.
     """
+    forgiven = (ChunkedEncodingError, ContentDecodingError, ResponseTooLarge)
+    most = min(limit or _SKIMMED, _SKIMMED) if follows else limit
     try:
-        read_body(response, limit=min(limit or _SKIMMED, _SKIMMED))
-    except (ChunkedEncodingError, ContentDecodingError, ResponseTooLarge):
+        read_body(response, limit=most)
+    except forgiven if follows else ContentDecodingError:
         response._content, response._content_consumed = b"", True

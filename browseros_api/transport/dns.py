@@ -128,7 +128,7 @@ class DnsCache:
         try:
             lookup.addresses = _ask(*name)
         except BaseException as error:
-            lookup.error = error
+            lookup.error = error.with_traceback(None)  # whose frames hold the look-up
         expiry = self._clock() + self.ttl
         with self._lock:
             if self._asking.get(name) is lookup:

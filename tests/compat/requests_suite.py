@@ -1,11 +1,12 @@
 """requests' own tests, run with requests' sessions and with ours, and compared.
 
-    python -m tests.compat.requests_suite [--requests VERSION] [--venv DIR] [--only stock|ours]
+    python -m tests.compat.requests_suite [--requests VERSION] [--venv DIR] [--runs NAME...]
 
 The tests are those of a release of requests, the one that is installed here unless another is
 asked for: its sdist is fetched with pip, and a virtual environment is made of what it needs.
 They run in an empty network namespace where that is permitted; elsewhere the few that dial an
-address of the outside are left out.
+address of the outside are left out.  The runs are ``stock``, ``ours`` (our class and functions in
+the place of requests' own) and ``installed`` (what ``install()`` makes of requests).
 
 The exit status is 1 if a test that passes with requests' sessions does not pass with ours and is
 not among ``EXCEPTIONS``, or is there and passes.
@@ -38,6 +39,8 @@ NEEDS = (
     *("pytest", "pytest-httpbin", "httpbin", "pytest-mock", "pytest-timeout"),
     *("trustme", "PySocks"),
 )
+
+RUNS = ("stock", "ours", "installed")
 
 # What passes with requests' sessions and not with ours, and why; the documentation says it, too.
 EXCEPTIONS = {
@@ -108,9 +111,9 @@ def secluded() -> list[str]:
 
 
 def run(name: str, python: Path, tests: Path, library: Path, *, rest: list[str]) -> dict[str, str]:
-    """The outcome of each test; ``name`` is ``stock`` or ``ours``."""
+    """The outcome of each test; ``name`` is that of a run."""
     outcomes = library / f"{name}.json"
-    plugins = ["-p", "fence", *(["-p", "ours"] if name == "ours" else [])]
+    plugins = ["-p", "fence", *([] if name == "stock" else ["-p", name])]
     environment = {key: value for key, value in os.environ.items() if key not in _SPEAKING}
     environment["PYTHONPATH"] = str(library)
     options = ["-q", "--timeout=120", "-p", "no:cacheprovider", f"--outcomes={outcomes}", *plugins]
@@ -128,7 +131,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.compat.requests_suite")
     parser.add_argument("--requests", metavar="VERSION", default=version("requests"))
     parser.add_argument("--venv", metavar="DIR", type=Path, help="made there, or used if it is")
-    parser.add_argument("--only", choices=("stock", "ours"), help="run one, compare nothing")
+    parser.add_argument("--runs", nargs="+", choices=RUNS, default=RUNS[:2], metavar="NAME")
     parser.add_argument("rest", nargs="*", help="for pytest, after --")
     given = parser.parse_args(arguments)
     release = given.requests
@@ -137,13 +140,12 @@ def main(arguments: list[str] | None = None) -> int:
         tests = fetched(release, folder)
         python = furnished((given.venv or folder / "venv").absolute(), release)
         library = packed(folder / "library")
-        names = [given.only] if given.only else ["stock", "ours"]
-        outcomes = {name: run(name, python, tests, library, rest=given.rest) for name in names}
-    if given.only:
-        return 0
-    found = differences(outcomes["stock"], outcomes["ours"])
-    for line in found:
-        print(line)
+        outcomes = {name: run(name, python, tests, library, rest=given.rest) for name in given.runs}
+    stock = outcomes.pop("stock", {})
+    found = [
+        f"{name}: {line}" for name, ours in outcomes.items() for line in differences(stock, ours)
+    ]
+    print(*found, sep="\n", end="\n" if found else "")
     print(f"requests {release}: {len(found)} differences that are not among the exceptions")
     return 1 if found else 0
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import io
 import socket
+import time
+import weakref
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ import requests
 from requests import exceptions
 
 from browseros_api.testing import ApiServer, Reply
+from browseros_api.transport.watch import Watch
 
 FAILURES: dict[str, tuple[Reply, type[Exception]]] = {
     "reset before": (Reply(reset="before"), exceptions.ConnectionError),
@@ -155,6 +158,34 @@ def test_after_a_body_that_cannot_be_read(api_server: ApiServer, client: Any) ->
     with pytest.raises(requests.ConnectionError, match="the disk is gone"):
         client.post(api_server.url("/x"), data=Broken(b"12345"), timeout=20)
     assert_clean(client)
+
+
+@pytest.mark.parametrize(
+    ("path", "seconds"),
+    [("/silent", None), ("/reset", None), ("/cut", None), ("/silent", 0.05), ("/drip", 0.05)],
+)
+def test_no_error_is_held_by_its_own_frames(
+    path: str, seconds: float | None, api_server: ApiServer, client: Any
+) -> None:
+    # What it holds, such as a socket, would stay until the collector comes.
+    api_server.route("/silent", Reply(silent=True))
+    api_server.route("/reset", Reply(reset="before"))
+    api_server.route("/cut", Reply(body=b"x" * 99, truncate=9))
+    api_server.route("/drip", Reply(raw=b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 999, drip=(9, 0.02)))
+
+    def fail() -> weakref.ref[BaseException]:
+        try:
+            with Watch(seconds and time.monotonic() + seconds):
+                client.get(api_server.url(path), timeout=0.2)
+        except exceptions.RequestException as error:
+            return weakref.ref(error)
+        raise AssertionError("it did not fail")
+
+    gc.disable()
+    try:
+        assert fail()() is None
+    finally:
+        gc.enable()
 
 
 def test_after_a_thousand_failures_all_of_it_is_still_there(
