@@ -44,9 +44,10 @@ def skim_body(response: Response, *, limit: int | None, follows: bool) -> None:
     requests itself reads it, even if the answer is to be a stream; it forgives a body that cannot
     be decoded and, if it ``follows``, one that is cut short.  Then only so much is read, too.
     """
-    forgiven = (ChunkedEncodingError, ContentDecodingError, ResponseTooLarge)
     most = min(limit or _SKIMMED, _SKIMMED) if follows else limit
     try:
         read_body(response, limit=most)
-    except forgiven if follows else ContentDecodingError:
+    except (ChunkedEncodingError, ContentDecodingError, ResponseTooLarge) as error:
+        if not follows and not isinstance(error, ContentDecodingError):
+            raise
         response._content, response._content_consumed = b"", True
