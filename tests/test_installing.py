@@ -7,6 +7,7 @@ import copy
 import functools
 import os
 import pickle
+import signal
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -390,6 +391,7 @@ def test_a_forked_child_has_it_too_and_can_undo_it(api_server: ApiServer) -> Non
         child = os.fork()
         if not child:
             status = 1
+            signal.alarm(20)  # rather than to wait for ever
             try:
                 is_fine = requests.get(api_server.url("/flaky"), timeout=10).status_code == 200
                 uninstall()

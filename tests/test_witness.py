@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
 import socket
 import threading
 import weakref
@@ -246,6 +247,7 @@ def test_a_child_does_not_wait_for_a_thread_of_its_parent(
     child = os.fork()
     if not child:
         status = 1
+        signal.alarm(20)  # rather than to wait for ever
         try:
             session.get(api_server.url("/users"), timeout=10)
             status = 0
