@@ -128,9 +128,10 @@ def _options(given: argparse.Namespace) -> dict[str, Any]:
 def _start(given: argparse.Namespace) -> script.Start:
     if given.module:
         return script.module(given.module[0], [*given.module[1:], *given.script])
-    if not given.script:
+    line = given.script[1:] if given.script[:1] == ["--"] else given.script
+    if not line:
         given.complain("a script is needed, or -m and the name of a module")
-    path, *arguments = given.script
+    path, *arguments = line
     try:
         return script.file(path, arguments)
     except OSError as error:

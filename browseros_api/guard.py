@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, cast
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, cast
 
 import requests
 from requests import PreparedRequest, Response
@@ -18,23 +19,44 @@ from .engine import Engine
 from .journal import is_secret
 from .pipeline import Call, Exchange, Proceed, compose
 
+if TYPE_CHECKING:
+    from .policies.breakers import CircuitBreaker
+    from .settings import Settings
+
 __all__ = ["GuardedExchange"]
+
+
+class _Shown:
+    """A name under which something is shown, and which a subclass may use for its own ends."""
+
+    def __init__(self, path: str) -> None:
+        self._read = attrgetter(path)
+
+    def __get__(self, session: Any, kind: type | None = None) -> Any:
+        return self if session is None else self._read(session)
+
+
+class _Finder(property):
+    """On the class a function, as it is in requests: mocking libraries take it from there."""
+
+    def __get__(self, session: Any, kind: type | None = None) -> Any:
+        return GuardedExchange.find_adapter if session is None else super().__get__(session, kind)
 
 
 class GuardedExchange:
     """The part of a session that sends what is prepared."""
 
-    engine: Engine
+    _engine: Engine
     _find_adapter: Callable[[str], BaseAdapter] | None = None
 
     def _compose_exchange(self) -> None:
-        engine = self.engine
+        engine = self._engine
         self._exchange = compose(engine.exchange_steps(), engine.transmit)
         self._sent_by_hand = compose([engine.meter.time, *engine.call_steps()], self._send_counted)
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
         """Send a prepared request, as requests does; retried and guarded, but never shared."""
-        engine = self.engine
+        engine = self._engine
         kwargs.setdefault("timeout", engine.settings.timeout)
         if engine.current is None:
             return self._sent_by_hand(self._call_by_hand(request, kwargs))
@@ -47,31 +69,39 @@ class GuardedExchange:
 
     def _call_by_hand(self, request: PreparedRequest, kwargs: dict[str, Any]) -> Call:
         call = Call(str(request.method), str(request.url), {"request": request, **kwargs})
-        call.attempt_timeout = self.engine.settings.attempt_timeout
-        if self.engine.settings.deadline is not None:
-            call.deadline = self.engine.clock() + self.engine.settings.deadline
+        call.attempt_timeout = self._engine.settings.attempt_timeout
+        if self._engine.settings.deadline is not None:
+            call.deadline = self._engine.clock() + self._engine.settings.deadline
         return call
 
     def _send_counted(self, call: Call) -> Response:
-        with self.engine.making(call):
+        with self._engine.making(call):
             return self.send(**call.arguments)
 
-    @property
-    def get_adapter(self) -> Callable[[str], BaseAdapter]:
+    if TYPE_CHECKING:
+        engine: Engine
+        settings: Settings
+        circuit_breaker: CircuitBreaker | None
+    else:
+        engine = _Shown("_engine")
+        settings = _Shown("_engine.settings")
+        circuit_breaker = _Shown("_engine.breaker")
+
+    def _finder(self) -> Callable[[str], BaseAdapter]:
         """Finds the adapter for a URL; while this thread makes a call, with the engine around it.
 
         A property, since mocking libraries set this name on the instance and leave it there.
         """
-        return self.find_adapter if self.engine.current is None else self._guarded_adapter
+        return self.find_adapter if self._engine.current is None else self._guarded_adapter
 
-    @get_adapter.setter
-    def get_adapter(self, finder: Callable[[str], BaseAdapter]) -> None:
+    def _set_finder(self, finder: Callable[[str], BaseAdapter]) -> None:
         own = (GuardedExchange.find_adapter, GuardedExchange._guarded_adapter)
         self._find_adapter = None if getattr(finder, "__func__", None) in own else finder
 
-    @get_adapter.deleter
-    def get_adapter(self) -> None:
+    def _unset_finder(self) -> None:
         self._find_adapter = None
+
+    get_adapter: Any = _Finder(_finder, _set_finder, _unset_finder, _finder.__doc__)
 
     def find_adapter(self, url: str) -> BaseAdapter:
         """The adapter that is mounted for ``url``, as it is."""
@@ -79,7 +109,7 @@ class GuardedExchange:
         return cast(BaseAdapter, find(url))
 
     def _guarded_adapter(self, url: str) -> BaseAdapter:
-        return _Guard(self.find_adapter(url), self._exchange, self.engine)
+        return _Guard(self.find_adapter(url), self._exchange, self._engine)
 
     def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
         """On a redirect to another origin every header that looks like a secret goes."""

@@ -142,23 +142,11 @@ def _request(method: str, url: str, **kwargs: Any) -> Response:
         return session.request(method=method, url=url, **kwargs)
 
 
-_ADAPTER: Any = Session.get_adapter
-
-
-class _Finder(property):
-    """On the class a function, as it is in requests: mocking libraries take it from there."""
-
-    def __get__(self, session: Any, kind: type | None = None) -> Any:
-        return Session.find_adapter if session is None else super().__get__(session, kind)
-
-
 def _session_class(options: dict[str, Any]) -> type[Session]:
     """A class of its own each time: what a script changes in it is gone with it."""
 
     class Installed(Session):
         """``requests.Session``, resilient."""
-
-        get_adapter = _Finder(_ADAPTER.fget, _ADAPTER.fset, _ADAPTER.fdel)
 
         def __init__(self, *args: Any, **given: Any) -> None:
             super().__init__(*args, **{**options, **given})

@@ -27,6 +27,10 @@ UNSET: Any = _Unset()
 _KEYED = frozenset({"POST", "PATCH"})  # what is not idempotent, and can be made so
 _NAMED = frozenset({"GET", "HEAD"})
 _STOCK = requests.Session  # the name may be given to a class of ours later
+_CHANGING = (
+    *("prepare_request", "merge_environment_settings", "send", "get_adapter"),
+    *("resolve_redirects", "rebuild_auth", "rebuild_proxies", "should_strip_auth"),
+)
 _KNOWN = frozenset(inspect.signature(requests.Session.request).parameters)
 
 
@@ -108,9 +112,8 @@ def is_exact(kind: type, door: type) -> bool:
     line = kind.__mro__
     behind = [owner for owner in line[line.index(door) :] if not issubclass(door, owner)]
     changers = [
-        *[_first(line, name) for name in ("prepare_request", "merge_environment_settings")],
-        *[_first(behind, name) for name in ("request", "send")],
-        _first(line, "send"),
+        *[_first(line, name) for name in _CHANGING],
+        *[_first(behind, name) for name in ("request", *_CHANGING)],
     ]
     return all(owner is _STOCK or issubclass(door, owner) for owner in changers)
 

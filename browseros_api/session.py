@@ -28,7 +28,7 @@ class ResilienceMixin(GuardedExchange):
     to the class behind.
     """
 
-    __attrs__: ClassVar[list[str]] = [*requests.Session.__attrs__, "settings", "circuit_breaker"]
+    __attrs__: ClassVar[list[str]] = [*requests.Session.__attrs__, "_settings", "_breaker"]
 
     adapters: Any  # these come from requests.Session, which stands behind this class
     headers: Any
@@ -51,14 +51,14 @@ class ResilienceMixin(GuardedExchange):
         super().__init__(*args, **theirs)
         for prefix in ("https://", "http://"):
             if type(self.adapters.get(prefix)) is HTTPAdapter:  # any other was mounted on purpose
-                self.adapters[prefix] = self.engine.adapter
+                self.adapters[prefix] = self._engine.adapter
 
     def _made_engine(self, options: dict[str, Any], breaker: CircuitBreaker | None) -> Engine:
         return Engine(Settings(**options), breaker=breaker)
 
     def _start(self, engine: Engine) -> None:
-        self.engine = engine
-        self.settings, self.circuit_breaker = engine.settings, engine.breaker
+        self._engine = engine
+        self._settings, self._breaker = engine.settings, engine.breaker
         self._is_exact = is_exact(type(self), ResilienceMixin)
         self._call = compose([engine.meter.time, self._hear, *engine.call_steps()], self._ask)
         self._compose_exchange()
@@ -113,7 +113,7 @@ class ResilienceMixin(GuardedExchange):
     def plan(self, arguments: dict[str, Any], **options: Any) -> Call:
         """The call that ``request`` would make; ``options`` are our own three."""
         session = cast(requests.Session, self)
-        return planned(session, self.engine, arguments, is_exact=self._is_exact, **options)
+        return planned(session, self._engine, arguments, is_exact=self._is_exact, **options)
 
     def perform(self, call: Call) -> Response:
         """Make a planned call."""
@@ -121,11 +121,11 @@ class ResilienceMixin(GuardedExchange):
             return self._call(call)
         finally:
             if call.seat is not None:  # taken before, and never sat in: the cache had the answer
-                self.engine.flights.leave(call)
+                self._engine.flights.leave(call)
 
     def answer(self, call: Call, find: Callable[[], Response]) -> Response:
         """End a planned call with an answer that needs no asking: counted and heard as any."""
-        return compose([self.engine.meter.time, self._hear], lambda _: find())(call)
+        return compose([self._engine.meter.time, self._hear], lambda _: find())(call)
 
     def _hear(self, call: Call, proceed: Proceed[Call]) -> Response:
         """Let the session's hooks see each answer of each caller once, wherever it came from."""
@@ -150,33 +150,33 @@ class ResilienceMixin(GuardedExchange):
         if self._heard_here(call):
             # Hooks of a call's own replace the session's: what is shared is the answer unheard.
             arguments = {**arguments, "hooks": {"response": [_deaf]}}
-        with self.engine.making(call):
+        with self._engine.making(call):
             return cast(Response, super().request(**arguments))  # type: ignore[misc]
 
     # -- what can be asked and told --------------------------------------------------------------
 
     def get_stats(self) -> dict[str, Any]:
         """Figures since the session was made; see the documentation for each."""
-        return self.engine.read()
+        return self._engine.read()
 
     def get_circuit_breaker_status(self) -> dict[str, dict[str, Any]]:
         """``{endpoint: {"state": ..., "failure_count": ..., "last_failure_time": ...}}``."""
-        return self.engine.breakers.status()
+        return self._engine.breakers.status()
 
     def clear_cache(self) -> None:
         """Forget every kept answer."""
-        self.engine.cache.clear()
+        self._engine.cache.clear()
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name, None) for name in self.__attrs__}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self._start(Engine(state["settings"], breaker=state["circuit_breaker"]))
+        self._start(Engine(state["_settings"], breaker=state["_breaker"]))
         for name, value in state.items():
             setattr(self, name, value)
         for prefix, adapter in self.adapters.items():
             if isinstance(adapter, PoolingAdapter):
-                self.adapters[prefix] = self.engine.adapter
+                self.adapters[prefix] = self._engine.adapter
 
 
 class Session(ResilienceMixin, requests.Session):

@@ -109,14 +109,14 @@ def test_what_is_kept_can_be_asked_for(api_server: ApiServer) -> None:
 
 def test_errors_come_out_as_they_are(api_server: ApiServer) -> None:
     async def main() -> None:
-        options: dict[str, Any] = {"max_retries": 0, "timeout": 0.3, "failure_threshold": 1}
+        options: dict[str, Any] = {"max_retries": 0, "failure_threshold": 1}
         async with EnhancedAPIClient(api_server.base_url, **options) as client:
             with pytest.raises(requests.HTTPError) as caught:
                 await client.get("/status/404")
             assert caught.value.response.status_code == 404
             api_server.route("/silent", Reply(silent=True))
             with pytest.raises(asyncio.TimeoutError) as late:
-                await client.get("/silent")
+                await client.get("/silent", timeout=0.05)
             assert isinstance(late.value, requests.Timeout)
             with pytest.raises(CircuitOpenError):
                 await client.get("/silent")
@@ -155,6 +155,34 @@ def test_an_error_is_not_kept_alive_by_the_client(kind: str, api_server: ApiServ
                 wait_until(lambda: seen() is None)  # its thread may still be about to let it go
             finally:
                 gc.enable()
+
+    run(main())
+
+
+def test_a_call_that_slips_in_between_the_cache_and_the_air_is_not_asked_again(
+    api_server: ApiServer,
+) -> None:
+    """It found nothing in the cache; then, before it could board, the leader landed."""
+
+    async def main() -> None:
+        async with EnhancedAPIClient(api_server.base_url) as client:
+            flights = client.session.engine.flights
+            board = flights.board
+
+            def slow(call: Any) -> Any:
+                flights.board = board  # type: ignore[method-assign]
+                client.blocking.get("/kept")
+                seat = board(call)
+                followers.extend(begin(client.get("/kept", use_cache=False)))
+                return seat
+
+            followers: list[Any] = []
+            flights.board = slow  # type: ignore[method-assign]
+            answer = await client.get("/kept")
+            assert answer["path"] == "/kept"
+            assert api_server.hits() == 1
+            assert (await followers[0])["path"] == "/kept"  # it was handed over, or came late
+            check_statistics(client, 3)
 
     run(main())
 

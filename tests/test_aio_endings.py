@@ -161,7 +161,7 @@ def test_equal_impatience_shares_the_timeout(api_server: ApiServer) -> None:
     api_server.route("/silent", Reply(silent=True))
 
     async def main() -> None:
-        options: dict[str, Any] = {"timeout": 1.0, "max_retries": 0, "max_connections": 2}
+        options: dict[str, Any] = {"timeout": 2.0, "max_retries": 0, "max_connections": 2}
         async with EnhancedAPIClient(api_server.base_url, **options) as client:
             tasks = begin(*[client.get("/silent") for _ in range(5)])
             await in_the_air(client, 4)

@@ -22,6 +22,8 @@ from browseros_api import __version__, cli
 from browseros_api.testing import ApiServer, Reply
 from browseros_api.views import demo
 from browseros_api.views.demo import Finding
+from browseros_api.views.run import drawn
+from browseros_api.witness import Witness
 
 ROOT = Path(__file__).resolve().parent.parent
 FRESH = {"Cache-Control": "max-age=60"}
@@ -336,9 +338,10 @@ def test_a_module_is_run_as_python_runs_it(module: str, tmp_path: Path) -> None:
     assert_same("-m", module, "--json", "-m", "x", "--", "y", cwd=tmp_path)
 
 
-def test_a_module_may_stand_right_behind_its_option(tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", ["-malone x -y", "-- alone.py x -y"])
+def test_other_ways_to_write_the_line_are_those_of_python(line: str, tmp_path: Path) -> None:
     written(tmp_path / "alone.py", "import sys; print(sys.argv)")
-    assert assert_same("-malone", "x", "-y", cwd=tmp_path)[0] == 0
+    assert assert_same(*line.split(), cwd=tmp_path)[0] == 0
 
 
 @pytest.mark.parametrize("line", ["missing.py", "empty", "-m missing", "-m empty", "-m a.b.c"])
@@ -442,6 +445,22 @@ def test_it_tells_it_to_a_machine(api: ApiServer, tmp_path: Path) -> None:
     assert all(one["average_ms"] > 0 and one["calls"] == 1 for one in slow)
 
 
+def test_what_it_tells_can_be_read_by_people() -> None:
+    slow = {"endpoint": "http://x/\x1b[31m", "calls": 1, "average_ms": 1234.5678}
+    figures = {
+        **dict.fromkeys(Witness().read(), 0),
+        "total_requests": 12345,
+        "sent_elsewhere": 3,
+        "slow_endpoints": [slow],
+    }
+    lines = drawn(figures).splitlines()
+    assert max(map(len, lines)) < 80
+    assert lines[1].endswith(" 12,345")
+    assert lines[5].split() == ["retries", "0"]
+    assert lines[6].endswith(" 0  (and those of the 3 sent by other adapters)")
+    assert lines[7].endswith(" 1,235 ms  http://x/?[31m (1 call)")
+
+
 def test_it_can_be_quiet(api: ApiServer, tmp_path: Path) -> None:
     script = written(tmp_path / "script.py", ASKS)
     done = python(*RUN, "--quiet", script, 0, API=api.base_url)
@@ -520,6 +539,7 @@ def test_debug_writes_down_what_is_done(api: ApiServer, tmp_path: Path) -> None:
     ("line", "complaint"),
     [
         ("run", "a script is needed"),
+        ("run --", "a script is needed"),
         ("run -m", "a script is needed"),
         ("run --max-retries -1 x.py", "max_retries must be at least 0"),
         ("run --max-retries many x.py", "invalid int value"),

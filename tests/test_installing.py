@@ -20,7 +20,7 @@ from requests import get as stock_get
 from requests import request as stock_request
 
 import browseros_api
-from browseros_api import install, uninstall
+from browseros_api import install, installing, uninstall
 from browseros_api.testing import ApiServer, FakeClock, Reply
 
 QUICK = {"retry_base_delay": 0.01}
@@ -330,6 +330,22 @@ def test_a_subclass_that_is_defined_meanwhile_is_resilient(api_server: ApiServer
     assert answer.json()["headers"]["Authorization"] == "Bearer abc"
 
 
+def test_a_subclass_may_have_names_of_its_own_that_we_have_too(api_server: ApiServer) -> None:
+    with install(**QUICK):
+
+        class Billing(requests.Session):
+            def __init__(self) -> None:
+                self.settings = {"tenant": "acme"}
+                super().__init__()
+                self.engine = "a database"
+                self.circuit_breaker = "their own"
+
+        with Billing() as session:
+            assert session.get(api_server.url("/users")).status_code == 200
+            assert session.settings == {"tenant": "acme"}
+            assert (session.engine, session.circuit_breaker) == ("a database", "their own")
+
+
 def test_a_subclass_may_have_other_bases_and_their_metaclass() -> None:
     with install():
 
@@ -384,8 +400,6 @@ def test_the_class_shows_what_mocking_libraries_look_for() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_child_has_it_too_and_can_undo_it(api_server: ApiServer) -> None:
-    from browseros_api import installing  # noqa: PLC0415  (a name that only this test needs)
-
     api_server.script("/flaky", Reply(503), Reply(json=[1]))
     with install(**QUICK), installing._lock:  # as if another thread was just installing
         child = os.fork()

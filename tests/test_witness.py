@@ -10,6 +10,7 @@ import socket
 import threading
 import weakref
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,8 +20,9 @@ from requests.adapters import HTTPAdapter
 import browseros_api.aio
 from browseros_api import Session
 from browseros_api.engine import observe
+from browseros_api.pipeline import Call
 from browseros_api.testing import ApiServer, FakeClock, Reply, wait_until
-from browseros_api.witness import Witness
+from browseros_api.witness import Account, Witness
 
 FRESH = {"Cache-Control": "max-age=60"}
 
@@ -205,6 +207,18 @@ def test_threads_are_counted_exactly(witness: Witness, api_server: ApiServer) ->
     assert figures["total_requests"] == figures["sent_requests"] + spared
 
 
+def test_figures_that_come_late_take_nothing_back(witness: Witness) -> None:
+    opened = iter([2, 1, 3])  # as threads may bring them that have read them in another order
+    adapter: Any = SimpleNamespace(
+        statistics=lambda: {"connections_opened": next(opened), "stale_replaced": 0}
+    )
+    retry: Any = SimpleNamespace(retries=0, rescued=0)
+    account = Account(witness, retry, adapter)
+    for total in (2, 2, 3):
+        account.end(Call("GET", "http://api.test/"), 0.1)
+        assert seen(witness, "connections_opened") == (total,)
+
+
 def test_awaited_calls_count_too(witness: Witness, api_server: ApiServer) -> None:
     async def ask() -> None:
         async with browseros_api.aio.EnhancedAPIClient(api_server.base_url) as client:
@@ -307,8 +321,6 @@ def test_hits_followers_and_what_was_never_tried_are_no_slow_endpoints(
 
 
 def test_the_slow_ones_are_remembered_among_very_many(witness: Witness) -> None:
-    from browseros_api.pipeline import Call  # noqa: PLC0415  (a name that only this test needs)
-
     witness.time(Call("GET", "http://api.test/slow"), 9.0)
     for number in range(5000):
         word = "".join(chr(ord("a") + int(digit)) for digit in str(number))

@@ -134,6 +134,37 @@ def test_a_way_that_is_chosen_per_call_is_not_shared(api_server: ApiServer) -> N
     assert [answer.from_cache for answer in answers] == [False, False]
 
 
+# -- on a redirect -------------------------------------------------------------------------------
+
+
+class Rebuilding(requests.Session):
+    tenant = ""
+
+    def rebuild_auth(self, prepared_request: Any, response: Any) -> None:
+        super().rebuild_auth(prepared_request, response)
+        prepared_request.headers["X-Tenant"] = self.tenant
+
+
+class Resolving(requests.Session):
+    tenant = ""
+
+    def resolve_redirects(self, response: Any, request: Any, **options: Any) -> Any:
+        request.headers["X-Tenant"] = self.tenant
+        return super().resolve_redirects(response, request, **options)
+
+
+@pytest.mark.parametrize("base", [Rebuilding, Resolving])
+def test_who_is_somebody_only_after_a_redirect_shares_nothing_either(
+    base: type, api_server: ApiServer
+) -> None:
+    api_server.route("/old", Reply(301, headers={"Location": "/me", "Cache-Control": "max-age=60"}))
+    api_server.route("/me", who)
+    with type("Resilient", (ResilienceMixin, base), {})() as session:
+        for name in ("alice", "bob"):
+            session.tenant = name
+            assert session.get(api_server.url("/old")).json() == name
+
+
 # -- in an adapter -------------------------------------------------------------------------------
 
 
@@ -164,3 +195,54 @@ def test_an_adapter_that_changes_its_mind_shares_nothing(api_server: ApiServer) 
         assert session.get(api_server.url("/me")).json() == "alice"
         adapter.tenant = "bob"
         assert session.get(api_server.url("/me")).json() == "bob"
+
+
+def test_an_adapter_that_is_chosen_for_each_caller_is_no_other_callers(
+    api_server: ApiServer,
+) -> None:
+    class Choosing(requests.Session):
+        tenant = ""
+        ways = {name: Stamping(name) for name in ("alice", "bob")}  # noqa: RUF012
+
+        def get_adapter(self, url: Any) -> Any:
+            return self.ways[self.tenant]
+
+    class Resilient(ResilienceMixin, Choosing):
+        pass
+
+    api_server.route("/me", who)
+    with Resilient() as session:
+        for name in ("alice", "bob"):
+            session.tenant = name
+            assert session.get(api_server.url("/me")).json() == name
+    for adapter in Choosing.ways.values():
+        adapter.close()
+
+
+def test_a_choice_in_front_of_ours_keeps_the_policies_where_it_asks_ours(
+    api_server: ApiServer,
+) -> None:
+    class Watching(Session):
+        def get_adapter(self, url: Any) -> Any:
+            return super().get_adapter(url)
+
+    api_server.script("/flaky", Reply(503), Reply(json=1))
+    with Watching(retry_base_delay=0.01) as session:
+        assert session.get(api_server.url("/flaky")).json() == 1
+
+
+def test_a_choice_in_front_of_ours_is_no_other_callers_either(api_server: ApiServer) -> None:
+    class Choosing(Session):
+        tenant = ""
+        ways = {name: Stamping(name) for name in ("alice", "bob")}  # noqa: RUF012
+
+        def get_adapter(self, url: Any) -> Any:
+            return self.ways[self.tenant]
+
+    api_server.route("/me", who)
+    with Choosing() as session:
+        for name in ("alice", "bob"):
+            session.tenant = name
+            assert session.get(api_server.url("/me")).json() == name
+    for adapter in Choosing.ways.values():
+        adapter.close()

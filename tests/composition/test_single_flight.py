@@ -281,7 +281,7 @@ def test_a_leader_with_its_own_shorter_timeout_hands_over(api_server: ApiServer)
     go = threading.Event()
     api_server.script("/held", Reply(silent=True), Reply(json="second", hold=go))
     with Session(max_retries=0, **QUICK) as session:
-        leader = Caller(session.get, api_server.url("/held"), timeout=1.0)
+        leader = Caller(session.get, api_server.url("/held"), timeout=2.0)
         asked(api_server)
         followers = [Caller(session.get, api_server.url("/held"), timeout=30) for _ in range(5)]
         in_the_air(session, 5)
@@ -295,7 +295,7 @@ def test_a_leader_with_its_own_shorter_timeout_hands_over(api_server: ApiServer)
 
 def test_equal_impatience_shares_the_timeout(api_server: ApiServer) -> None:
     api_server.route("/held", Reply(silent=True))
-    with Session(max_retries=0, timeout=1.0, **QUICK) as session:
+    with Session(max_retries=0, timeout=2.0, **QUICK) as session:
         callers = together(5, session.get, api_server.url("/held"))
         in_the_air(session, 4)
         errors = [caller.error for caller in callers]
@@ -309,7 +309,7 @@ def test_equal_impatience_shares_the_timeout(api_server: ApiServer) -> None:
 def test_a_leader_past_its_deadline_hands_over(api_server: ApiServer) -> None:
     api_server.script("/held", Reply(silent=True), Reply(json="second"))
     with Session(**QUICK) as session:
-        leader = Caller(session.get, api_server.url("/held"), deadline=1.0)
+        leader = Caller(session.get, api_server.url("/held"), deadline=2.0)
         asked(api_server)
         followers = [Caller(session.get, api_server.url("/held")) for _ in range(5)]
         in_the_air(session, 5)

@@ -25,6 +25,8 @@ from browseros_api.transport.pools import PlainPool
 from browseros_api.transport.sent import never_sent
 from browseros_api.transport.watch import Watch
 
+IN_TOTAL = r"took longer than 0\.\d+ s in total"
+
 
 class Proxy:
     """Makes tunnels: answers CONNECT and then carries bytes both ways.
@@ -192,7 +194,10 @@ def test_a_watch_cuts_a_proxy_that_says_nothing(
 ) -> None:
     proxy.is_mute = True
     began = time.monotonic()
-    with Watch(began + 0.2), pytest.raises(ConnectTimeout, match=r"0\.2 s in total"):
+    with (
+        Watch(began + 0.2),
+        pytest.raises(ConnectTimeout, match=IN_TOTAL),
+    ):
         tunnelled.get(server.url("/x"), timeout=20)
     assert 0.2 <= time.monotonic() - began < 5
     assert tunnelled.now["connections_in_use"] == tunnelled.now["connections_open"] == 0
@@ -201,7 +206,10 @@ def test_a_watch_cuts_a_proxy_that_says_nothing(
 def test_a_watch_cuts_a_slow_answer_through_a_tunnel(server: ApiServer, tunnelled: Any) -> None:
     server.route("/x", Reply(body=b"x" * 1000, drip=(1, 0.02)))
     began = time.monotonic()
-    with Watch(began + 0.3), pytest.raises(requests.ReadTimeout, match=r"0\.3 s in total"):
+    with (
+        Watch(began + 0.3),
+        pytest.raises(requests.ReadTimeout, match=IN_TOTAL),
+    ):
         tunnelled.get(server.url("/x"), timeout=20)
     assert time.monotonic() - began < 5
 

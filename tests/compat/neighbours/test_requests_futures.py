@@ -11,7 +11,7 @@ import pytest
 from requests_futures.sessions import FuturesSession
 
 from browseros_api import Session
-from browseros_api.testing import ApiServer, Reply
+from browseros_api.testing import ApiServer, Reply, wait_until
 from tests.flying import PATIENCE, shows
 
 
@@ -53,3 +53,16 @@ def test_a_hook_of_a_call_is_heard_in_its_thread(futures: Any, api_server: ApiSe
     api_server.route("/x", Reply(json={"ok": True}))
     asked = futures.get(api_server.url("/x"), hooks={"response": decode})
     assert asked.result(PATIENCE).data == {"ok": True}
+
+
+def test_many_workers_have_a_connection_each(session: Session, api_server: ApiServer) -> None:
+    go = threading.Event()
+    api_server.route("/held/*", Reply(json=1, hold=go))
+    with FuturesSession(session=session, max_workers=20) as futures:  # makes our pools anew
+        asked = [futures.get(api_server.url(f"/held/{number}")) for number in range(20)]
+        try:
+            wait_until(lambda: api_server.active_requests == 20, timeout=PATIENCE)
+        finally:
+            go.set()
+        assert [future.result(PATIENCE).json() for future in asked] == [1] * 20
+    assert session.get_stats()["connections"]["connections_opened"] == 20

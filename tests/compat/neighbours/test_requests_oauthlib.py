@@ -41,10 +41,13 @@ def token(name: str, **more: Any) -> dict[str, Any]:
     return {"access_token": name, "token_type": "Bearer", **more}
 
 
-@pytest.fixture
-def authorized(api_server: ApiServer) -> Iterator[Authorized]:
+@pytest.fixture(params=["its own auth", "no auth"])
+def authorized(request: pytest.FixtureRequest, api_server: ApiServer) -> Iterator[Authorized]:
+    """With its ``auth``, which nobody can name, and without, so that only its class tells."""
     api_server.route("/me", who)
     with Authorized(client_id="app", token=token("alice"), retry_base_delay=0.01) as session:
+        if request.param == "no auth":
+            session.auth = None
         yield session
 
 

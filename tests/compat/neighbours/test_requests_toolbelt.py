@@ -130,6 +130,14 @@ def test_a_dump_shows_request_and_answer(either: requests.Session, api_server: A
     assert "here" in text
 
 
+def test_an_answer_that_was_not_kept_can_be_dumped(session: Session, api_server: ApiServer) -> None:
+    api_server.route("/kept", Reply(json=1, headers={"Cache-Control": "max-age=60"}))
+    assert session.get(api_server.url("/kept")).raw is not None
+    assert session.get(api_server.url("/kept")).raw is None  # what a dump would need
+    text = dump.dump_all(session.get(api_server.url("/kept"), use_cache=False)).decode()
+    assert "> HTTP/1.1 200 OK" in text
+
+
 def test_an_adapter_of_theirs_is_used(session: Session, api_server: ApiServer) -> None:
     api_server.script("/x", Reply(503), Reply(json=1))
     session.mount("http://", SourceAddressAdapter("127.0.0.1"))
