@@ -115,7 +115,7 @@ def is_exact(kind: type, door: type) -> bool:
         *[_first(line, name) for name in _CHANGING],
         *[_first(behind, name) for name in ("request", *_CHANGING)],
     ]
-    return all(owner is _STOCK or issubclass(door, owner) for owner in changers)
+    return all(issubclass(_STOCK, owner) or issubclass(door, owner) for owner in changers)
 
 
 def _first(line: Sequence[type], name: str) -> type:
