@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -25,7 +26,7 @@ class ResilienceMixin(GuardedExchange):
     """Makes a ``requests.Session`` subclass resilient: put it first among the bases.
 
     Keyword arguments that are settings (see ``Settings``) configure the engine; all others go on
-    to the class behind.
+    to the class behind, and so do settings that are arguments of that class, too.
     """
 
     __attrs__: ClassVar[list[str]] = [*requests.Session.__attrs__, "_settings", "_breaker"]
@@ -47,6 +48,7 @@ class ResilienceMixin(GuardedExchange):
         self, *args: Any, circuit_breaker: CircuitBreaker | None = None, **options: Any
     ) -> None:
         ours, theirs = Settings.split(options)
+        theirs.update(_for_both(super().__init__, ours))
         self._start(self._made_engine(ours, circuit_breaker))
         super().__init__(*args, **theirs)
         for prefix in ("https://", "http://"):
@@ -190,6 +192,12 @@ class Session(ResilienceMixin, requests.Session):
         """Close the connections; as in requests, the session may be used again."""
         for adapter in {id(adapter): adapter for adapter in self.adapters.values()}.values():
             adapter.close()  # once, though ours is mounted twice
+
+
+def _for_both(init: Callable[..., Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    """Of ``ours``, what a class behind has an argument for as well, such as ``base_url``."""
+    known = inspect.signature(init).parameters if ours else {}
+    return {name: value for name, value in ours.items() if name in known}
 
 
 def _deaf(response: Response, **_: Any) -> None:
