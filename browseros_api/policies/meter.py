@@ -74,7 +74,7 @@ class Meter:
                 self._cached += 1
             elif call.followed:
                 self._deduplicated += 1
-            else:
+            elif call.attempts:  # and not refused, or given up while it waited for a thread
                 self._networked += 1
                 self._seconds += took
                 self._latencies.append(took)

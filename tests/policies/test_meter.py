@@ -42,7 +42,7 @@ def answer(status: int = 200) -> requests.Response:
 
 
 def call(meter: Meter, end: Callable[[Call], Any] = lambda _: answer()) -> Any:
-    return meter.time(Call("GET", "http://h/"), end)
+    return meter.time(Call("GET", "http://h/", attempts=1), end)
 
 
 def raising(error: BaseException) -> Callable[[Call], Any]:
@@ -167,7 +167,7 @@ def test_percentiles_are_of_the_nearest_rank(meter: Meter, fake_clock: FakeClock
 def test_a_call_that_began_elsewhere_is_timed_from_there(
     meter: Meter, fake_clock: FakeClock
 ) -> None:
-    one = Call("GET", "http://h/")
+    one = Call("GET", "http://h/", attempts=1)
     one.began = meter.begin()
     fake_clock.tick(2)
     meter.time(one, taking(fake_clock, 1))
@@ -341,3 +341,11 @@ def test_what_was_in_flight_in_the_parent_is_not_in_a_child(
         go.set()
         asking.join(5)
         assert session.get_stats()["total_requests"] == 2
+
+
+def test_a_call_that_never_went_out_has_no_latency(meter: Meter, fake_clock: FakeClock) -> None:
+    one = Call("GET", "http://h/")  # refused by an open circuit, or given up in a queue
+    one.began = meter.begin()
+    fake_clock.tick(2)
+    meter.end(one, one.began, succeeded=False)
+    assert meter.read()["average_latency_ms"] == 0.0
