@@ -25,6 +25,7 @@ from typing import Any
 import requests
 from requests import Response
 
+from .environment import MergedSettings
 from .errors import ClientClosed, DeadlineExceeded, PoolTimeout, ReadTimeout, as_timeout
 from .identity import Identity
 from .journal import Journal, masked_url
@@ -56,6 +57,7 @@ class Engine:
         self.closing = threading.Event()
         self.adapter = PoolingAdapter(settings)
         self.identity = Identity(PoolingAdapter, remembered=2 * settings.cache_max_entries)
+        self.merged = MergedSettings()
         self.meter = Meter(clock=self.clock)
         self.cache = Cache(settings, clock=self.clock, journal=self.journal)
         self.flights = Flights(clock=self.clock, journal=self.journal)

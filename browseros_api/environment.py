@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Environment"]
+from requests import Session
+
+from .keys import Unnamable, frozen
+
+__all__ = ["Environment", "MergedSettings"]
 
 # Besides all whose names end with "_proxy", in any case.  REQUEST_METHOD: where it is set, the
 # standard library takes itself for a CGI script and does not believe in HTTP_PROXY.
@@ -58,3 +64,40 @@ def _netrc_paths() -> tuple[str, ...]:
     if named is not None:
         return (os.path.expanduser(named),)
     return tuple(os.path.expanduser(f"~/{name}") for name in (".netrc", "_netrc"))
+
+
+class MergedSettings:
+    """What requests makes of a session's settings, a request's and the environment's, remembered.
+
+    It is a function of what the key below holds and of nothing else, save on macOS and Windows,
+    where the system has settings of its own.  requests scans the whole environment twice for it.
+    """
+
+    _MOST = 1024  # origins and settings remembered; then it starts afresh
+
+    def __init__(self) -> None:
+        self._environment = Environment()
+        self._known: dict[Any, dict[str, Any]] = {}  # read and written in single, atomic steps
+
+    def of(
+        self,
+        session: Session,
+        merge: Callable[..., Any],
+        asked: tuple[Any, Any, Any, Any, Any],
+    ) -> dict[str, Any]:
+        """``merge(*asked)``, where ``asked`` is ``(url, proxies, stream, verify, cert)``."""
+        url, proxies, *given = asked
+        if proxies or not isinstance(url, str) or sys.platform in ("darwin", "win32"):
+            return dict(merge(*asked))
+        try:
+            own = (session.proxies, session.stream, session.verify, session.cert)
+            trusted = self._environment.variables() if session.trust_env else None
+            key = (tuple(url.split("/", 3)[:3]), frozen(given), frozen(own), trusted)
+        except Unnamable:
+            return dict(merge(*asked))
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= self._MOST:
+                self._known.clear()
+            known = self._known[key] = dict(merge(*asked))
+        return {**known, "proxies": known["proxies"].copy()}

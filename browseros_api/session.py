@@ -129,6 +129,16 @@ class ResilienceMixin(GuardedExchange):
         """End a planned call with an answer that needs no asking: counted and heard as any."""
         return compose([self._engine.meter.time, self._hear], lambda _: find())(call)
 
+    def merge_environment_settings(
+        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> Any:
+        """As in requests; the environment is read again only when it has changed."""
+        merge = super().merge_environment_settings  # type: ignore[misc]
+        asked = (url, proxies, stream, verify, cert)
+        if not self._is_exact:  # a class around us may go by something else as well
+            return merge(*asked)
+        return self._engine.merged.of(cast(requests.Session, self), merge, asked)
+
     def _hear(self, call: Call, proceed: Proceed[Call]) -> Response:
         """Let the session's hooks see each answer of each caller once, wherever it came from."""
         response = proceed(call)

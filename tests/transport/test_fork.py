@@ -78,6 +78,21 @@ def test_a_child_holds_none_of_the_parents_connections_open(
     os.close(told)
 
 
+def test_not_even_those_of_a_pool_that_somebody_still_needs(
+    api_server: ApiServer, client: Any
+) -> None:
+    asked, told = os.pipe()
+    with client.get(api_server.url("/x"), stream=True, timeout=20):
+        client.get(api_server.url("/x"), timeout=20)
+        pid = in_child(lambda: os.read(asked, 1))
+        client.close()
+        wait_until(lambda: api_server.open_connections == 1)  # that of the stream
+        os.write(told, b"x")
+        assert_fine(pid)
+    os.close(asked)
+    os.close(told)
+
+
 def test_locks_that_others_hold_do_not_matter(api_server: ApiServer, client: Any) -> None:
     client.get(api_server.url("/x"), timeout=20)
     fleet = client.adapter._fleet

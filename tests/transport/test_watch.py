@@ -237,6 +237,20 @@ def test_what_is_held_too_late_is_shut_at_once() -> None:
             assert watch.let_go("me")
 
 
+def test_a_connection_that_was_given_back_is_out_of_reach(
+    api_server: ApiServer, client: Any, crew: Any
+) -> None:
+    api_server.route("/held", Reply(hold=(over := threading.Event())))
+    with Watch(time.monotonic() + SHORT) as watch:
+        client.get(api_server.url("/x"))
+        crew.start(lambda: client.post(api_server.url("/held"), timeout=20).raise_for_status())
+        wait_until(lambda: api_server.hits("/held") == 1)
+        wait_until(lambda: watch._fired)
+    over.set()
+    crew.join()
+    assert api_server.connections == 1
+
+
 def test_a_late_timer_never_hits_another_call(
     api_server: ApiServer, open_client: Any, crew: Any
 ) -> None:
