@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import hypothesis
@@ -23,6 +24,8 @@ hypothesis.settings.load_profile("ci" if "CI" in os.environ else "local")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Bring in ``api_server`` and ``fake_clock``; setup.cfg keeps their entry point out."""
+    # What a shell runs in the background ignores Ctrl-C, and so would what the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(plugin, "tests: browseros_api.testing.plugin")
 
 
