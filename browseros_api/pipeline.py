@@ -15,7 +15,7 @@ from requests.adapters import BaseAdapter
 
 from .replicas import Snapshot
 
-__all__ = ["SAFE_METHODS", "Call", "Exchange", "Proceed", "Step", "compose"]
+__all__ = ["SAFE_METHODS", "Call", "Exchange", "Proceed", "Step", "compose", "resource_of"]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
@@ -99,3 +99,10 @@ def _around(step: Step[T], proceed: Proceed[T]) -> Proceed[T]:
         return step(thing, proceed)
 
     return taken
+
+
+def resource_of(call: Call, response: Response) -> str:
+    """The URL that was asked for first, without its query; an adapter may not say what it sent."""
+    first = response.history[0] if response.history else response
+    url = call.url if first.request is None else first.request.url
+    return str(url or "").partition("#")[0].partition("?")[0]

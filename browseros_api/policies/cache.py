@@ -15,7 +15,7 @@ from collections.abc import Callable
 from requests import Response
 
 from ..journal import Journal, masked_url
-from ..pipeline import Call, Proceed
+from ..pipeline import Call, Proceed, resource_of
 from ..replicas import Snapshot
 from ..settings import Settings
 from ..stores.memory import Entry, MemoryStore
@@ -169,13 +169,6 @@ def _sweep(cache: weakref.ref[Cache], due: float) -> None:
     alive = cache()
     if alive is not None:
         alive._swept(due)
-
-
-def resource_of(call: Call, response: Response) -> str:
-    """The URL that was asked for first, without its query."""
-    first = response.history[0] if response.history else response
-    url = call.url if first.request is None else first.request.url
-    return str(url or "").partition("#")[0].partition("?")[0]
 
 
 def _hit(call: Call, snapshot: Snapshot) -> Response:

@@ -24,7 +24,7 @@ from requests import Response
 
 from ..errors import DeadlineExceeded, ReadTimeout, clone
 from ..journal import Journal, masked_url
-from ..pipeline import Call, Proceed
+from ..pipeline import Call, Proceed, resource_of
 from .flight import Flight, Landing, Seat, patience
 
 __all__ = ["Flights"]
@@ -81,8 +81,7 @@ class Flights:
     def _pass(self, call: Call, proceed: Proceed[Call]) -> Response:
         response = proceed(call)
         if not call.is_safe and response.status_code < 400:
-            first = response.history[0] if response.history else response
-            self.forget(str(first.request.url or "").partition("?")[0].partition("#")[0])
+            self.forget(resource_of(call, response))
         return response
 
     # -- boarding and leaving --------------------------------------------------------------------

@@ -717,3 +717,18 @@ def test_after_a_fork_nobody_is_in_the_air(fly, flights: Flights, service: Servi
     assert not any(seat.landing.done() for seat in followers)  # their locks are the parent's, too
     done.set()
     assert other.value
+
+
+def test_an_unsafe_answer_that_does_not_say_what_was_sent_forgets_by_the_call(
+    flights: Flights,
+) -> None:
+    def answer(call: Call) -> requests.Response:
+        response = requests.Response()
+        response.status_code = 200
+        assert response.request is None
+        return response
+
+    seen: list[str] = []
+    flights.forget = seen.append  # type: ignore[method-assign]
+    flights.join(Call("POST", "http://h/things?x=1"), answer)
+    assert seen == ["http://h/things"]
