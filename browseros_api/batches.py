@@ -16,8 +16,8 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
+from .checks import one_of
 from .errors import ClientClosed
-from .settings import one_of
 
 __all__ = ["Crew", "fetch"]
 

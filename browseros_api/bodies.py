@@ -12,8 +12,8 @@ import requests
 from requests import Response
 from requests.utils import check_header_validity
 
+from .checks import check_timeout
 from .journal import masked_url
-from .settings import check_timeout
 
 __all__ = ["add_content_type", "check_options", "checked_headers", "decoded", "failure", "payload"]
 

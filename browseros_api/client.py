@@ -12,13 +12,14 @@ from requests import Response
 from .addresses import Base
 from .batches import Crew, fetch
 from .bodies import add_content_type, check_options, checked_headers, decoded, failure, payload
+from .checks import duration, whole
 from .errors import ClientClosed
 from .journal import masked_url
 from .pipeline import Call
 from .policies.backoff import retry_after
 from .policies.breakers import CircuitBreaker
 from .session import Session
-from .settings import Settings, duration, whole
+from .settings import Settings
 from .verbs import Verbs, checked_method
 
 __all__ = ["EnhancedAPIClient"]
@@ -141,7 +142,6 @@ class EnhancedAPIClient(Verbs[Any]):
             requests.HTTPError: a status from 400 on; the answer is its ``.response``.
             requests.RequestException: what the network or the server did; see ``errors``.
             TypeError, ValueError: what is wrong with an argument; nothing is sent.
-            ClientClosed: the client is closed.
         """
         self._check_open()
         return self._made(self._planned(

@@ -51,7 +51,7 @@ class GuardedExchange:
 
     def _compose_exchange(self) -> None:
         engine = self._engine
-        self._exchange = compose(engine.exchange_steps(), engine.transmit)
+        self._exchange = compose(engine.exchange_steps(), engine.wire.transmit)
         self._sent_by_hand = compose([engine.meter.time, *engine.call_steps()], self._send_counted)
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:

@@ -9,9 +9,9 @@ from typing import Any
 
 import requests
 
+from .checks import at_least, duration
 from .engine import Engine
 from .pipeline import Call
-from .settings import at_least, duration
 
 __all__ = ["UNSET", "is_exact", "planned"]
 

@@ -2,65 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-__all__ = ["Settings", "Timeouts", "at_least", "check_timeout", "duration", "one_of", "whole"]
+from .checks import at_least, check_timeout, duration, one_of, whole
+
+__all__ = ["Settings", "Timeouts"]
 
 Timeouts = float | tuple[float | None, float | None] | None
-T = TypeVar("T")
 
-_LONGEST = 2_147_483.0  # seconds (24 days): more does not fit into a socket's timeout
 _MOST_CONNECTIONS = 65_535  # each needs a port, and urllib3 a place in a queue made beforehand
-
-
-def whole(name: str, value: object, *, least: int) -> int:
-    """``value`` if it is a whole number of at least ``least``; else an error naming ``name``."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be a whole number, not {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, not {value!r}")
-    return value
-
-
-def at_least(name: str, value: object, *, least: float = 0.0) -> float:
-    """``value`` as a float if it is a finite number of at least ``least``."""
-    seconds = _number(name, value)
-    if not math.isfinite(seconds) or seconds < least:
-        raise ValueError(f"{name} must be a finite number of at least {least:g}, not {value!r}")
-    return seconds
-
-
-def duration(name: str, value: object, *, optional: bool = True) -> float | None:
-    """``value`` as positive, finite seconds; ``None`` (no bound) passes where it is optional."""
-    if value is None and optional:
-        return None
-    seconds = _number(name, value, or_none=optional)
-    if not math.isfinite(seconds) or seconds <= 0:
-        allowed = "positive and finite, or None" if optional else "positive and finite"
-        raise ValueError(f"{name} must be {allowed}, not {value!r}")
-    if optional and seconds > _LONGEST:
-        raise ValueError(f"{name} must be at most {_LONGEST:.0f}, or None for no bound")
-    return seconds
-
-
-def _number(name: str, value: object, *, or_none: bool = False) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        allowed = "a number of seconds or None" if or_none else "a number of seconds"
-        raise TypeError(f"{name} must be {allowed}, not {value!r}")
-    try:
-        return float(value)
-    except OverflowError:  # an int of hundreds of digits
-        return math.inf
-
-
-def one_of(name: str, value: T, allowed: tuple[T, ...]) -> T:
-    """``value`` if it is one of ``allowed``."""
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {allowed}, not {value!r}")
-    return value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,14 +153,3 @@ _SWITCHES = (
     "idempotency_keys",
     "debug",
 )
-
-
-def check_timeout(timeout: object) -> None:
-    """Raise unless it is what requests takes: seconds, ``(connect, read)``, ``None`` for either."""
-    if isinstance(timeout, tuple):
-        if len(timeout) != 2:
-            raise ValueError(f"timeout must be seconds or (connect, read), not {timeout!r}")
-        for part in timeout:
-            duration("timeout", part)
-    elif not hasattr(timeout, "connect_timeout"):  # urllib3's Timeout has checked itself
-        duration("timeout", timeout)

@@ -12,11 +12,11 @@ __all__ = ["FAMILIES", "FLOORS", "LONGEST", "WRAPPED", "House", "Module", "looks
 # Which floor each module or package stands on; the root package, which has no name here, too.
 FLOORS = {
     0: (
-        *("addresses", "bodies", "environment", "errors", "identity", "ways", "journal", "keys"),
-        *("pipeline", "replicas", "settings", "timer", "verbs"),
+        *("addresses", "bodies", "checks", "environment", "errors", "identity", "journal", "keys"),
+        *("pipeline", "replicas", "settings", "timer", "verbs", "ways"),
     ),
     1: ("policies", "stores", "transport"),
-    2: ("engine", "guard", "plans", "session", "witness"),
+    2: ("engine", "guard", "plans", "session", "wire", "witness"),
     3: ("api", "batches", "client", "installing", "script"),
     4: ("", "aio"),
     5: ("cli", "views"),

@@ -13,7 +13,7 @@ from urllib3 import Timeout
 
 import browseros_api
 from browseros_api import EnhancedAPIClient, Session, Settings
-from browseros_api.settings import at_least, duration, one_of, whole
+from browseros_api.checks import at_least, duration, one_of, whole
 
 HUGE = 10**400  # has no float
 

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from ..settings import duration, whole
+from ..checks import duration, whole
 from .breaker_forms import Passage
 from .breaker_states import CLOSED, HALF_OPEN, Listener
 
