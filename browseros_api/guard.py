@@ -15,8 +15,8 @@ import requests
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter, HTTPAdapter
 
+from .abroad import leave_secrets
 from .engine import Engine
-from .journal import is_secret
 from .pipeline import Call, Exchange, Proceed, compose
 
 if TYPE_CHECKING:
@@ -112,13 +112,13 @@ class GuardedExchange:
         return _Guard(self.find_adapter(url), self._exchange, self._engine)
 
     def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
-        """On a redirect to another origin every header that looks like a secret goes."""
+        """On a redirect to another origin every secret stays behind."""
         super().rebuild_auth(prepared_request, response)  # type: ignore[misc]
         session = cast(requests.Session, self)
-        if session.should_strip_auth(str(response.request.url), str(prepared_request.url)):
-            for name in [name for name in prepared_request.headers if is_secret(name)]:
-                if name.lower() not in ("authorization", "cookie"):  # requests has seen to these
-                    del prepared_request.headers[name]
+        here, there = str(response.request.url), str(prepared_request.url)
+        if session.should_strip_auth(here, there):
+            is_downgrade = here.lower().startswith("https:") and there.lower().startswith("http:")
+            leave_secrets(prepared_request, is_downgrade=is_downgrade)
 
 
 class _Guard(BaseAdapter):

@@ -16,8 +16,8 @@ MASK = "***"
 
 # Names of headers and query parameters whose values make the caller somebody.
 _SECRET = re.compile(
-    r"authori[sz]ation|bearer|cookie|credential|hmac|jwt|passw|passphrase|passcode|secret|signature|"
-    r"token|(access|account|api|app|client|private|session|subscription|user)[-_.]?key|"
+    r"authentication|authori[sz]ation|bearer|cookie|credential|hmac|jwt|passw|passphrase|passcode|secret|signature|"
+    r"token|(access|account|api|app|auth|client|private|session|subscription|user)[-_.]?key|"
     r"app[-_.]?id|sess(ion)?[-_.]?id|"
     r"(^|[-_.])(assertion|auth|code|key|oauth|otp|pass|pin|pwd|samlresponse|session|sid|sig|ticket)"
     r"($|[-_.])",
