@@ -17,6 +17,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 
 from .abroad import leave_secrets
 from .engine import Engine
+from .lines import check_lines, check_parts
 from .pipeline import Call, Exchange, Proceed, compose
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ class GuardedExchange:
         engine = self._engine
         self._exchange = compose(engine.exchange_steps(), engine.wire.transmit)
         self._sent_by_hand = compose([engine.meter.time, *engine.call_steps()], self._send_counted)
+
+    def prepare_request(self, request: Any) -> PreparedRequest:
+        """As in requests; what ``files`` says of the parts of a form must not break a line."""
+        if request.files:
+            check_parts(request.files)
+        return cast(PreparedRequest, super().prepare_request(request))  # type: ignore[misc]
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
         """Send a prepared request, as requests does; retried and guarded, but never shared."""
@@ -128,6 +135,7 @@ class _Guard(BaseAdapter):
         self._adapter, self._steps, self._engine = adapter, steps, engine
 
     def send(self, request: PreparedRequest, **options: Any) -> Response:  # type: ignore[override]
+        check_lines(request)
         call = self._engine.current or Call(str(request.method), str(request.url))
         response = self._steps(Exchange(request, options, call, adapter=self._adapter))
         response.connection = cast(HTTPAdapter, self)  # digest auth sends through it

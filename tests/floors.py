@@ -22,7 +22,7 @@ FLOORS = {
             "identity",
             "journal",
         ),
-        *("keys", "pipeline", "replicas", "settings", "timer", "verbs", "ways"),
+        *("keys", "lines", "pipeline", "replicas", "settings", "timer", "verbs", "ways"),
     ),
     1: ("policies", "stores", "transport"),
     2: ("engine", "guard", "plans", "session", "wire", "witness"),

@@ -21,6 +21,7 @@ from tests.faults.certificates import Authority
 SECRETS = {
     "Authorization": "Bearer t",
     "Cookie": "sid=1",
+    "Proxy-Agent": "a",
     "Proxy-Authorization": "Basic eA==",
     "X-API-Key": "k",
     "X-Auth": "a",
