@@ -78,7 +78,7 @@ class Cache:
         call.epoch = self._epoch
         response = proceed(call)
         if not call.is_safe:
-            if response.status_code < 400:
+            if (response.status_code or 0) < 400:
                 self.forget(resource_of(call, response))
         elif call.key is not None and call.use_cache and call.method == "GET":
             self._keep(call.key, call, response)

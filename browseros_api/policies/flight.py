@@ -66,7 +66,7 @@ class Landing:
             return cls(alone=True)
         call.snapshot = call.snapshot or Snapshot(response)
         # With more time it might have asked again, and got something better.
-        has_failed = response.status_code >= 500 or response.status_code == 429
+        has_failed = (response.status_code or 0) >= 500 or response.status_code == 429
         is_own = has_failed and call.deadline is not None
         chosen_by = call.snapshot.chosen_by(call.headers)
         return cls(snapshot=call.snapshot, chosen_by=chosen_by, leader=call if is_own else None)

@@ -80,7 +80,7 @@ class Flights:
 
     def _pass(self, call: Call, proceed: Proceed[Call]) -> Response:
         response = proceed(call)
-        if not call.is_safe and response.status_code < 400:
+        if not call.is_safe and (response.status_code or 0) < 400:
             self.forget(resource_of(call, response))
         return response
 

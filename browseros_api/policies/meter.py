@@ -52,7 +52,8 @@ class Meter:
         except BaseException:
             self.end(call, began, succeeded=False)
             raise
-        self.end(call, began, succeeded=response.status_code < 400)
+        # A hook may have put something in its place, and a mock may not have set it.
+        self.end(call, began, succeeded=(response.status_code or 0) < 400)
         return response
 
     def begin(self) -> float:
