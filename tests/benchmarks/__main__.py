@@ -3,65 +3,113 @@
 from __future__ import annotations
 
 import argparse
+import datetime
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.benchmarks import rounds
+from tests.benchmarks import machine, report, rounds
 from tests.benchmarks.environments import Environments, requirements
 from tests.benchmarks.peers.site import Site
-from tests.benchmarks.report import printed
+from tests.benchmarks.records import Record, Records
 from tests.benchmarks.rows import ROWS
-from tests.benchmarks.servers import ROOT, started
+from tests.benchmarks.servers import ROOT, Servers, started
 
 __all__ = ["main"]
 
-_FEWEST = 7  # rounds
+_FEWEST = 7  # rounds of which a median is taken
 _USAGE = """\
-python -m tests.benchmarks [run] [options]
-       python -m tests.benchmarks profile ROW [options]"""
+python -m tests.benchmarks [--rows ROW ...] [--rounds N] [--quick]
+       python -m tests.benchmarks profile ROW [ROW ...]
+       python -m tests.benchmarks report"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print."""
-    options = _parser().parse_args(arguments)
-    environments = Environments(options.home, requirements(options.checkout))
-    with _site(options) as site:
-        if options.command == "profile":
-            for name in options.names:
-                row = ROWS[name]
-                ours = next(iter(row.contenders.values()))
-                rounds.profile(ours, row, environments, site)
-            return 0
-        for name in options.rows:
-            readings = rounds.measure(ROWS[name], environments, site, rounds=options.rounds)
-            print(printed(name, ROWS[name], readings), flush=True)
+    """Measure, look closer, or write the page; measuring everything writes it, too."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if unknown := [name for name in options.names if name not in ROWS]:
+        parser.error(f"there is no row {unknown[0]!r}; there are {', '.join(ROWS)}")
+    records = Records(options.home / "readings.json")
+    if options.command == "profile":
+        _profile(options)
+    elif options.command == "report":
+        _write(records)
+    else:
+        is_all = not options.rows and not options.quick and options.rounds >= _FEWEST
+        if is_all and importlib.util.find_spec("matplotlib") is None:
+            parser.error("the chart needs matplotlib: pip install -e .[bench]")
+        _measure(options, records)
+        if is_all:
+            _write(records)
     return 0
 
 
+def _measure(options: argparse.Namespace, records: Records) -> None:
+    environments = Environments(options.home, requirements(options.checkout))
+    with _site(options) as (site, servers):
+        for name in options.rows or ROWS:
+            load = machine.load()
+            readings = rounds.measure(ROWS[name], environments, site, rounds=options.rounds)
+            print(report.printed(name, ROWS[name], readings), flush=True)
+            record = Record(
+                readings=readings, day=datetime.date.today().isoformat(), server=servers.name,
+                load=load, machine=machine.described(), versions=environments.versions(),
+            )  # fmt: skip
+            if not options.quick and options.rounds >= _FEWEST:
+                records.add(name, record)
+
+
+def _profile(options: argparse.Namespace) -> None:
+    environments = Environments(options.home, requirements(options.checkout))
+    with _site(options) as (site, _):
+        for name in options.names:
+            ours = next(iter(ROWS[name].contenders.values()))
+            rounds.profile(ours, ROWS[name], environments, site)
+
+
+def _write(records: Records) -> None:
+    from tests.benchmarks.chart import draw  # noqa: PLC0415  (an extra)
+
+    found = records.read()
+    why = report.explanations((ROOT / "tests/benchmarks/misses.md").read_text("utf-8"))
+    (ROOT / "docs/benchmarks.md").write_text(report.page(found, why), "utf-8")
+    draw(found, ROOT / "docs/benchmarks.svg")
+    print("docs/benchmarks.md and docs/benchmarks.svg are written")
+
+
 @contextmanager
-def _site(options: argparse.Namespace) -> Iterator[Site]:
+def _site(options: argparse.Namespace) -> Iterator[tuple[Site, Servers]]:
     with started(bundled=options.bundled) as servers:
-        print(f"{servers.name}; {options.checkout}; load {os.getloadavg()[0]:.1f}", flush=True)
-        yield Site(
+        print(f"{servers.name}; {options.checkout}; load {machine.load()}", flush=True)
+        site = Site(
             fast=servers.fast, origin=servers.origin,
             checkout=str(options.checkout), is_quick=options.quick,
         )  # fmt: skip
+        yield site, servers
 
 
 def _parser() -> argparse.ArgumentParser:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", usage=_USAGE)
-    parser.add_argument("command", nargs="?", choices=("run", "profile"), default="run")
-    parser.add_argument("names", nargs="*", metavar="ROW", help=argparse.SUPPRESS)
-    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS), metavar="ROW")
-    parser.add_argument("--rounds", type=int, default=_FEWEST)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--bundled", action="store_true", help="do not use nginx")
-    parser.add_argument("--checkout", type=Path, default=ROOT)
-    parser.add_argument("--home", type=Path, default=cache / "browseros_api-benchmarks")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks", usage=_USAGE, description=f"Rows: {', '.join(ROWS)}."
+    )
+    add = parser.add_argument
+    commands = ("run", "profile", "report")
+    add("command", nargs="?", choices=commands, default="run", help=argparse.SUPPRESS)
+    add("names", nargs="*", metavar="ROW", help=argparse.SUPPRESS)
+    add("--rows", nargs="+", choices=list(ROWS), metavar="ROW", help="only these")
+    add("--rounds", type=int, default=_FEWEST, help=f"how many (default: {_FEWEST})")
+    add("--quick", action="store_true", help="small sizes; nothing is kept for the report")
+    add("--bundled", action="store_true", help="do not use nginx")
+    add("--checkout", type=Path, default=ROOT, help="whose browseros_api is measured")
+    add(
+        "--home", type=Path, default=cache / "browseros_api-benchmarks",
+        help="where environments and readings are kept (default: %(default)s)",
+    )  # fmt: skip
     return parser
 
 

@@ -67,13 +67,17 @@ class Environments:
         python = folder / "bin" / "python"
         if (folder / "complete").exists():
             return python
-        print(f"building the environment {name!r}: {' '.join(wanted)}", file=sys.stderr)
         shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        install = ["-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-        subprocess.run([python, *install, *wanted], check=True)
+        folder.mkdir(parents=True)
+        self._install(folder, wanted)
         (folder / "complete").touch()
         return python
+
+    def _install(self, folder: Path, wanted: list[str]) -> None:
+        print(f"building an environment with {', '.join(wanted)}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        install = ["-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+        subprocess.run([folder / "bin" / "python", *install, *wanted], check=True)
 
 
 class Here:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median, quantiles
 
-__all__ = ["Figure", "Finding", "Last", "Own", "Ratio", "Readings", "middle_half"]
+__all__ = ["Figure", "Finding", "Growth", "Own", "Ratio", "Readings", "middle_half"]
 
 # One mapping for each round: who was measured, and what of it ("time" is seconds per call).
 Readings = Sequence[Mapping[str, Mapping[str, float]]]
@@ -14,7 +14,7 @@ Readings = Sequence[Mapping[str, Mapping[str, float]]]
 
 @dataclass(frozen=True)
 class Finding:
-    """A figure as it was found, and the half of the rounds around it."""
+    """A figure as it was found, and between what the middle half of the rounds lies."""
 
     value: float
     low: float
@@ -23,9 +23,10 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One number of a row, with what it has to be; without a target it is for information.
+    """One number of a row.
 
-    ``at_least`` says in which direction target and aim, which may follow later, are to be read.
+    ``target`` is what it has to be and ``aim`` what is to follow; without either it is for
+    information.  ``at_least`` says in which direction they are bounds.
     """
 
     name: str
@@ -37,11 +38,23 @@ class Figure:
         """What the readings make of it."""
         raise NotImplementedError
 
+    def by_processor(self, readings: Readings) -> Finding | None:
+        """The same in processor time, which other programs on the machine hardly change."""
+        return None
+
     def meets(self, value: float, bound: float | None) -> bool:
         """Whether ``value`` is good enough for ``bound``; anything is for None."""
         if bound is None:
             return True
         return value >= bound if self.at_least else value <= bound
+
+    def verdict(self, value: float) -> str:
+        """In a word or two."""
+        if not self.meets(value, self.target):
+            return "missed"
+        if self.aim is not None and self.meets(value, self.aim):
+            return "aim met"
+        return "" if self.target is None else "target met"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +70,13 @@ class Ratio(Figure):
         each = [one / other for one, other in zip(over, under, strict=True)]
         return Finding(median(over) / median(under), *middle_half(each))
 
+    def by_processor(self, readings: Readings) -> Finding | None:
+        return replace(self, of="cpu").found(readings)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Own(Figure):
-    """The median, or with ``by=max`` the worst, of what one contender has measured itself."""
+    """The median, or with ``by=max`` the worst, of what one contender has found itself."""
 
     who: str
     of: str
@@ -72,16 +88,16 @@ class Own(Figure):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Last(Figure):
-    """The highest of the rounds after the first, divided by the first: how much it has grown."""
+class Growth(Figure):
+    """The highest of the rounds after the first, divided by the first."""
 
     who: str
     of: str
 
     def found(self, readings: Readings) -> Finding:
         first, *later = _column(readings, self.who, self.of)
-        grown = [one / first for one in later] or [1.0]
-        return Finding(max(grown), *middle_half(grown))
+        each = [one / first for one in later] or [1.0]
+        return Finding(max(each), *middle_half(each))
 
 
 def middle_half(values: Sequence[float]) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from tests.benchmarks.peers.site import Extras, Site
 from tests.benchmarks.rows import Contender, Row
 from tests.benchmarks.servers import ROOT
 
-__all__ = ["Interpreters", "Worker", "measure", "profile"]
+__all__ = ["Interpreters", "Worker", "measure", "profile", "taken"]
 
 _PATIENCE = 3600.0  # seconds that a turn, or getting ready for it, may take
 
@@ -38,10 +38,13 @@ def measure(
             name: stack.enter_context(Worker(who, row, interpreters.python(who.environment), site))
             for name, who in row.contenders.items()
         }
-        return [_round(workers, row.turns, number) for number in range(row.rounds or rounds)]
+        return [
+            taken(workers, turns=row.turns, number=number) for number in range(row.rounds or rounds)
+        ]
 
 
-def _round(workers: Mapping[str, Worker], turns: int, number: int) -> dict[str, Extras]:
+def taken(workers: Mapping[str, Turning], *, turns: int, number: int) -> dict[str, Extras]:
+    """One round: so many turns of each, and what they have found on average."""
     order = list(workers)
     found: dict[str, list[Extras]] = {name: [] for name in order}
     for turn in range(turns):
@@ -52,6 +55,13 @@ def _round(workers: Mapping[str, Worker], turns: int, number: int) -> dict[str, 
         name: {what: mean(one[what] for one in each) for what in each[0]}
         for name, each in found.items()
     }
+
+
+class Turning(Protocol):
+    """Somebody who takes turns."""
+
+    def turn(self) -> Extras:
+        """Take one."""
 
 
 class Worker:
@@ -113,8 +123,9 @@ def profile(who: Contender, row: Row, interpreters: Interpreters, site: Site) ->
 
 def _told(who: Contender, row: Row, site: Site) -> str:
     return json.dumps({
-        "peer": who.peer, "options": dict(who.options), "site": asdict(site), "calls": row.calls,
-        "seconds": row.seconds, "warm_up": row.warm_up, "is_threaded": row.is_threaded,
+        "peer": who.peer, "options": dict(who.options), "site": asdict(site),
+        "calls": row.quick if site.is_quick and row.quick else row.calls, "seconds": row.seconds,
+        "warm_up": row.warm_up, "is_threaded": row.is_threaded,
     })  # fmt: skip
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
-from browseros_api import EnhancedAPIClient, Session
-from tests.benchmarks.peers.site import USERS, Site, Turn, repeated
+from browseros_api import CircuitOpenError, EnhancedAPIClient, Session
+from tests.benchmarks.peers.site import USERS, Site, Turn, each_of, repeated
 
-__all__ = ["client_get", "client_hit", "get", "hit"]
+__all__ = ["client_get", "client_hit", "get", "get_new", "hit", "rejected"]
 
 
 @contextmanager
@@ -18,6 +18,13 @@ def get(site: Site) -> Iterator[Turn]:
     with Session() as session:
         assert session.get(site.fresh).json() == USERS
         yield repeated(partial(session.get, site.fresh))
+
+
+@contextmanager
+def get_new(site: Site) -> Iterator[Turn]:
+    """``Session.get`` of what was never asked for before."""
+    with Session() as session:
+        yield each_of(site.fresh, session.get)
 
 
 @contextmanager
@@ -44,3 +51,24 @@ def client_hit(site: Site) -> Iterator[Turn]:
         assert client.get("/kept/users") == USERS
         assert client.get_cached("/kept/users") == USERS
         yield repeated(partial(client.get, "/kept/users"))
+
+
+@contextmanager
+def rejected(site: Site) -> Iterator[Turn]:
+    """``Session.get`` of an endpoint whose circuit is open."""
+    url = f"{site.origin}/down/users"
+    with Session(retry_base_delay=0.0, recovery_timeout=86_400.0) as session:
+        for _ in range(2):  # each with four attempts, of which five open the circuit
+            with suppress(CircuitOpenError):
+                session.get(url)
+
+        def turn(calls: int) -> None:
+            refused = 0
+            for _ in range(calls):
+                try:
+                    session.get(url)
+                except CircuitOpenError:
+                    refused += 1
+            assert refused == calls
+
+        yield turn

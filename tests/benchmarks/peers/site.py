@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["PAYLOAD", "USERS", "Extras", "Site", "Turn", "repeated"]
+__all__ = ["PAYLOAD", "USERS", "Extras", "Site", "Turn", "each_of", "fresh_ones", "repeated"]
 
 # What a turn has found besides how long it took; "time" and "cpu" replace what was measured.
 Extras = dict[str, float]
 Turn = Callable[[int], "Extras | None"]
+
+_numbers = itertools.count()
 
 USERS: dict[str, Any] = {
     "page": 1,
@@ -59,3 +62,18 @@ def repeated(call: Callable[[], object]) -> Turn:
             call()
 
     return turn
+
+
+def each_of(base: str, get: Callable[[str], object]) -> Turn:
+    """A turn that gets so many new URLs, one after the other."""
+
+    def turn(calls: int) -> None:
+        for url in fresh_ones(base, calls):
+            get(url)
+
+    return turn
+
+
+def fresh_ones(base: str, calls: int) -> Iterator[str]:
+    """So many URLs, or endpoints, that nobody has asked for before."""
+    return (f"{base}?number={next(_numbers)}" for _ in range(calls))

@@ -9,9 +9,9 @@ from functools import partial
 import requests
 import urllib3
 
-from tests.benchmarks.peers.site import PAYLOAD, USERS, Site, Turn, repeated
+from tests.benchmarks.peers.site import PAYLOAD, USERS, Site, Turn, each_of, repeated
 
-__all__ = ["get", "get_decoded", "pool_get"]
+__all__ = ["get", "get_decoded", "get_new", "pool_get"]
 
 
 @contextmanager
@@ -20,6 +20,13 @@ def get(site: Site) -> Iterator[Turn]:
     with requests.Session() as session:
         assert session.get(site.fresh).content == PAYLOAD
         yield repeated(partial(session.get, site.fresh))
+
+
+@contextmanager
+def get_new(site: Site) -> Iterator[Turn]:
+    """``requests.Session.get`` of what was never asked for before."""
+    with requests.Session() as session:
+        yield each_of(site.fresh, session.get)
 
 
 @contextmanager
