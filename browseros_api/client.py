@@ -242,8 +242,8 @@ class EnhancedAPIClient(Verbs[Any]):
         return None if known is None else decoded(known.replica(from_cache=True))
 
     def _get_cached(self, key: str | None) -> Any:
-        entry = None if key is None else self._session.engine.cache.answers.get(key)
-        return None if entry is None else decoded(entry.snapshot.replica(from_cache=True))
+        variants = () if key is None else self._session.engine.cache.answers.get(key)
+        return decoded(variants[0].snapshot.replica(from_cache=True)) if variants else None
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"

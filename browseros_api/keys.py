@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "canonical",
     "digest",
     "effective_headers",
+    "fingerprint",
     "frozen",
 ]
 
@@ -87,6 +89,12 @@ def _sized(tag: bytes, content: bytes) -> bytes:
 def digest(*parts: Any) -> str:
     """The SHA-256 of the parts' canonical form, in hexadecimal."""
     return hashlib.sha256(canonical(parts)).hexdigest()
+
+
+@lru_cache(1024)
+def fingerprint(value: str | None) -> str | None:
+    """What stands for a header's value where the value itself may not be; None for no header."""
+    return None if value is None else digest(value)[:32]
 
 
 def effective_headers(

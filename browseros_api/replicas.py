@@ -7,7 +7,7 @@ from typing import Any
 
 from requests import PreparedRequest, Response
 
-from .keys import ALL_COOKIES, NEVER_SELECTS
+from .keys import ALL_COOKIES, NEVER_SELECTS, fingerprint
 
 __all__ = ["Replica", "Snapshot"]
 
@@ -67,11 +67,11 @@ class Snapshot:
         return status
 
     def chosen_by(self, headers: Mapping[str, str]) -> tuple[tuple[str, str | None], ...]:
-        """What chose this answer, of a call's ``headers`` that are not in its key.
+        """What chose this answer, of a call's ``headers`` that are not in its key, in digests.
 
         Two calls of one key may share the answer only if this is the same for both.
         """
-        return tuple((name, headers.get(name)) for name in self._choosers)
+        return tuple((name, fingerprint(headers.get(name))) for name in self._choosers)
 
     def replica(self, *, from_cache: bool = False) -> Replica:
         """A copy of the answer that its reader may change as it likes."""

@@ -18,7 +18,8 @@ from ..journal import Journal, masked_url
 from ..pipeline import Call, Proceed, resource_of
 from ..replicas import Snapshot
 from ..settings import Settings
-from ..stores.memory import Entry, MemoryStore
+from ..stores.entry import Entry, Store
+from ..stores.memory import MemoryStore
 from ..timer import TIMER
 from .freshness import allowed_ttl, directives, is_keepable
 
@@ -43,7 +44,7 @@ class Cache:
         self._ttl = settings.cache_ttl
         self._max_entry = settings.cache_max_entry_bytes
         self._clock, self._wall, self._journal = clock, wall, journal
-        self.answers = MemoryStore(
+        self.answers: Store = MemoryStore(
             max_entries=settings.cache_max_entries,
             max_bytes=settings.cache_max_bytes,
             clock=clock,
@@ -90,8 +91,8 @@ class Cache:
         """The fresh answer to this call, if there is one and the caller would accept it."""
         if call.key is None or not call.use_cache or call.method != "GET":
             return None
-        entry = self.answers.get(call.key)
-        if entry is None or entry.chosen_by != entry.snapshot.chosen_by(call.headers):
+        entry = _chosen(self.answers.get(call.key), call)
+        if entry is None:
             return None
         if ("cache-control" in call.headers or "pragma" in call.headers) and _is_bypass(call):
             return None
@@ -110,11 +111,12 @@ class Cache:
         if snapshot.size > self._max_entry:
             return
         chosen_by = snapshot.chosen_by(call.headers)
-        entry = Entry(snapshot, self._clock() + ttl, call.resource, chosen_by)
-        with self._lock:  # in one go, or a change could come between asking for it and keeping
-            is_kept = self._is_unchanged(call) and self.answers.put(key, entry)
-            self._kept += is_kept
-        if is_kept:
+        now = self._clock()
+        entry = Entry(snapshot, now + ttl, now + ttl, now, call.resource, chosen_by)
+        # The store asks in one go with keeping it, or a change could come between.
+        if self.answers.put(key, entry, is_current=lambda: self._is_unchanged(call)):
+            with self._lock:
+                self._kept += 1
             self._arrange_sweep(ttl)
             if self._journal.enabled:
                 url = masked_url(call.url)
@@ -133,8 +135,9 @@ class Cache:
         self.answers.forget(resource)
 
     def _is_unchanged(self, call: Call) -> bool:
-        """Whether nothing was changed there since the call took off; ask it under the lock."""
-        return self._changes.get(call.resource, self._oldest) <= call.epoch
+        """Whether nothing was changed there since the call took off."""
+        with self._lock:
+            return self._changes.get(call.resource, self._oldest) <= call.epoch
 
     def clear(self) -> None:
         """Forget everything, also what is on its way to be kept."""
@@ -169,6 +172,13 @@ def _sweep(cache: weakref.ref[Cache], due: float) -> None:
     alive = cache()
     if alive is not None:
         alive._swept(due)
+
+
+def _chosen(variants: tuple[Entry, ...], call: Call) -> Entry | None:
+    for entry in variants:
+        if entry.chosen_by == entry.snapshot.chosen_by(call.headers):
+            return entry
+    return None
 
 
 def _hit(call: Call, snapshot: Snapshot) -> Response:

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from cachetools import TLRUCache
+from cachetools import Cache, TLRUCache
 
-from ..replicas import Snapshot
+from .entry import Entry, with_variant
 
-__all__ = ["Entry", "MemoryStore"]
+__all__ = ["MemoryStore"]
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Entry:
-    """A kept answer.
-
-    ``expires`` is an instant of the store's clock; ``resource`` its URL without the query, by which
-    it is forgotten; ``chosen_by`` what chose it besides its key, as the snapshot says.
-    """
-
-    snapshot: Snapshot
-    expires: float
-    resource: str
-    chosen_by: tuple[tuple[str, str | None], ...] = ()
+_Variants = tuple[Entry, ...]
 
 
 class MemoryStore:
@@ -43,50 +30,74 @@ class MemoryStore:
 
     def _start_afresh(self) -> None:
         self._lock = threading.RLock()
-        self._entries: TLRUCache[str, Entry] = TLRUCache(
+        self._entries: TLRUCache[str, _Variants] = TLRUCache(
             self._max_bytes,
-            ttu=lambda _key, entry, _now: entry.expires,
+            ttu=lambda _key, variants, _now: _end(variants),
             timer=self._clock,
-            getsizeof=lambda entry: entry.snapshot.size,
+            getsizeof=_size,
         )
         self._by_resource: dict[str, dict[str, float]] = {}  # keys, and when they expire
 
     reset_after_fork = _start_afresh
 
-    def get(self, key: str) -> Entry | None:
-        """The answer kept under ``key``, if its time is not over."""
+    def get(self, key: str) -> _Variants:
+        """All variants kept under ``key`` whose time is not over, the latest first."""
         with self._lock:
             try:  # not .get(): three times slower
-                return self._entries[key]
+                variants = self._entries[key]
             except KeyError:
-                return None
+                return ()
+            return variants if len(variants) == 1 else self._current(variants)
 
-    def put(self, key: str, entry: Entry) -> bool:
-        """Keep ``entry``; False if its time is over or it is larger than the store may be."""
+    def peek(self, key: str) -> _Variants:
+        """The same, without making the key recent."""
+        with self._lock:
+            # Not self._entries[key], which makes it recent.
+            there = key in self._entries
+            return self._current(Cache.__getitem__(self._entries, key)) if there else ()
+
+    def _current(self, variants: _Variants) -> _Variants:
+        now = self._entries.timer()
+        return tuple(entry for entry in variants if entry.expires > now)
+
+    def put(self, key: str, entry: Entry, *, is_current: Callable[[], bool] | None = None) -> bool:
+        """Keep ``entry``, if its time is not over and it is not larger than the store may be."""
         with self._lock, self._entries.timer as now:  # one instant for all that follows
-            self.delete(key)
-            if entry.expires <= now or entry.snapshot.size > self._max_bytes:
+            if is_current is not None and not is_current():
                 return False
-            while len(self._entries) and self._is_full_for(entry):
-                self._drop(*self._entries.popitem())
-            self._entries[key] = entry
-            self._by_resource.setdefault(entry.resource, {})[key] = entry.expires
-            return True
+            others = self._current(self._pop(key))
+            is_kept = entry.expires > now and entry.snapshot.size <= self._max_bytes
+            if is_kept:
+                variants = with_variant(entry, others, max_bytes=self._max_bytes)
+            else:  # what it was to replace is out of date
+                variants = tuple(one for one in others if one.chosen_by != entry.chosen_by)
+            if variants:
+                self._keep(key, variants)
+            return is_kept
 
-    def _is_full_for(self, entry: Entry) -> bool:
-        size = self._entries.currsize + entry.snapshot.size
+    def _keep(self, key: str, variants: _Variants) -> None:
+        while len(self._entries) and self._is_full_for(variants):
+            self._drop(*self._entries.popitem())
+        self._entries[key] = variants
+        self._by_resource.setdefault(variants[0].resource, {})[key] = _end(variants)
+
+    def _is_full_for(self, variants: _Variants) -> bool:
+        size = self._entries.currsize + _size(variants)
         return len(self._entries) >= self._max_entries or size > self._max_bytes
 
     def delete(self, key: str) -> bool:
         """Forget what is kept under ``key``; whether there was anything."""
-        with self._lock, self._entries.timer:  # nothing expires between looking and popping
-            self.expire()
-            try:
-                entry = self._entries.pop(key)
-            except KeyError:
-                return False
-            self._drop(key, entry)
-            return True
+        with self._lock, self._entries.timer:
+            return bool(self._pop(key))
+
+    def _pop(self, key: str) -> _Variants:
+        self.expire()
+        try:
+            variants = self._entries.pop(key)
+        except KeyError:
+            return ()
+        self._drop(key, variants)
+        return variants
 
     def forget(self, resource: str) -> int:
         """Forget every answer of one resource, whatever its query; how many there were."""
@@ -103,8 +114,8 @@ class MemoryStore:
         """Let go of answers whose time is over; how many there were."""
         with self._lock:
             expired: Any = self._entries.expire()
-            for key, entry in expired:
-                self._drop(key, entry)
+            for key, variants in expired:
+                self._drop(key, variants)
             return len(expired)
 
     def soonest(self) -> float | None:
@@ -113,12 +124,18 @@ class MemoryStore:
             each = (when for keys in self._by_resource.values() for when in keys.values())
             return min(each, default=None)
 
-    def _drop(self, key: str, entry: Entry) -> None:
-        keys = self._by_resource.get(entry.resource)
+    def _drop(self, key: str, variants: _Variants) -> None:
+        resource = variants[0].resource
+        keys = self._by_resource.get(resource)
         if keys is not None:
             keys.pop(key, None)
             if not keys:
-                del self._by_resource[entry.resource]
+                del self._by_resource[resource]
+
+    def __iter__(self) -> Iterator[str]:
+        with self._lock:
+            self.expire()
+            return iter(tuple(self._entries))
 
     def __len__(self) -> int:
         with self._lock:
@@ -132,5 +149,16 @@ class MemoryStore:
             self.expire()
             return int(self._entries.currsize)
 
+    def close(self) -> None:
+        """There is nothing to give back, and what is kept stays."""
+
     def __repr__(self) -> str:
         return f"<MemoryStore [{len(self)} entries, {self.bytes} bytes]>"
+
+
+def _end(variants: _Variants) -> float:
+    return max(entry.expires for entry in variants)
+
+
+def _size(variants: _Variants) -> int:
+    return sum(entry.snapshot.size for entry in variants)

@@ -15,14 +15,18 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from browseros_api.stores.memory import Entry, MemoryStore
+from browseros_api.stores.entry import MOST_VARIANTS, Entry, Store
+from browseros_api.stores.memory import MemoryStore
 from browseros_api.testing import FakeClock
 
 
-def entry(size: int = 1, *, expires: float = 2000.0, resource: str = "http://h/x") -> Entry:
+def entry(
+    size: int = 1, *, expires: float = 2000.0, resource: str = "http://h/x", agent: str = ""
+) -> Entry:
     """Of a snapshot of which the store asks nothing but its size."""
     snapshot: Any = SimpleNamespace(size=size)
-    return Entry(snapshot, expires, resource)
+    chosen_by = (("user-agent", agent),) if agent else ()
+    return Entry(snapshot, expires, expires, 0.0, resource, chosen_by)
 
 
 @pytest.fixture
@@ -47,8 +51,8 @@ def held(store: MemoryStore) -> set[str]:
 def test_what_was_put_is_there_and_what_was_not_is_not(store: MemoryStore) -> None:
     kept = entry()
     assert store.put("a", kept) is True
-    assert store.get("a") is kept
-    assert store.get("b") is None
+    assert store.get("a") == (kept,)
+    assert store.get("b") == ()
     assert len(store) == 1
 
 
@@ -57,9 +61,9 @@ def test_an_entry_is_there_until_its_time_is_over_and_not_a_moment_longer(
 ) -> None:
     store.put("a", entry(expires=1010.0))
     clock.tick(9.999)
-    assert store.get("a") is not None
+    assert store.get("a") != ()
     clock.tick(0.001)
-    assert store.get("a") is None
+    assert store.get("a") == ()
     assert (len(store), store.bytes) == (0, 0)
 
 
@@ -69,7 +73,7 @@ def test_an_entry_whose_time_is_over_is_not_kept_and_ends_the_one_before(
 ) -> None:
     store.put("a", entry())
     assert store.put("a", entry(expires=expires)) is False
-    assert store.get("a") is None
+    assert store.get("a") == ()
     assert store._by_resource == {}
 
 
@@ -96,6 +100,16 @@ def test_the_least_recently_used_goes_first(store: MemoryStore) -> None:
     assert held(store) == {"a", "b", "d"}
     store.put("e", entry())
     assert held(store) == {"b", "d", "e"}
+
+
+def test_looking_makes_nothing_recent(store: MemoryStore) -> None:
+    for key in "abc":
+        store.put(key, entry())
+    assert len(store.peek("a")) == 1
+    assert store.peek("z") == ()
+    assert list(store) == ["a", "b", "c"]
+    store.put("d", entry())
+    assert held(store) == {"b", "c", "d"}
 
 
 def test_asking_for_what_is_not_there_makes_nothing_recent(store: MemoryStore) -> None:
@@ -148,6 +162,85 @@ def test_an_expired_entry_drives_nobody_out(store: MemoryStore, clock: FakeClock
     assert held(store) == {"a", "c", "d"}
 
 
+# -- variants --------------------------------------------------------------------------------------
+
+
+def agents(store: MemoryStore, key: str = "a") -> list[str]:
+    """By which header's value the variants were chosen."""
+    found = [one.chosen_by[0][1] for one in store.get(key)]
+    assert found == [one.chosen_by[0][1] for one in store.peek(key)]
+    return [str(agent) for agent in found]
+
+
+def test_variants_are_kept_side_by_side_the_latest_first(store: MemoryStore) -> None:
+    for agent in ("curl", "firefox", "lynx", "firefox"):
+        store.put("a", entry(10, agent=agent))
+    assert agents(store) == ["firefox", "lynx", "curl"]
+    assert (len(store), store.bytes) == (1, 30)
+    assert store.delete("a")
+    assert agents(store) == []
+
+
+def test_each_variant_has_its_own_time(store: MemoryStore, clock: FakeClock) -> None:
+    store.put("a", entry(expires=1020.0, agent="curl"))
+    store.put("a", entry(expires=1010.0, agent="firefox"))
+    assert store.soonest() == 1020.0
+    clock.tick(10)
+    assert agents(store) == ["curl"]
+    store.put("a", entry(expires=1030.0, agent="lynx"))
+    assert store.bytes == 2
+    clock.tick(10)
+    assert agents(store) == ["lynx"]
+    clock.tick(10)
+    assert (store.expire(), len(store)) == (1, 0)
+
+
+def test_a_variant_that_is_not_kept_ends_the_one_before_and_no_other(store: MemoryStore) -> None:
+    for agent in ("curl", "firefox"):
+        store.put("a", entry(agent=agent))
+    assert store.put("a", entry(expires=999.0, agent="curl")) is False
+    assert agents(store) == ["firefox"]
+    assert store.put("a", entry(101, agent="firefox")) is False
+    assert (agents(store), len(store), store._by_resource) == ([], 0, {})
+
+
+def test_the_variants_of_a_key_are_bounded_in_number_and_in_bytes(store: MemoryStore) -> None:
+    for number in range(40):
+        store.put("a", entry(agent=str(number)))
+    assert agents(store) == [str(number) for number in range(39, 39 - MOST_VARIANTS, -1)]
+    for number in range(5):
+        store.put("b", entry(30, agent=str(number)))
+    assert agents(store, "b") == ["4", "3", "2"]
+    assert store.bytes == 90, "what was there before made room"
+    store.put("b", entry(50, agent="3"))
+    assert agents(store, "b") == ["3", "4"]
+    assert store.bytes == 80
+
+
+# -- what is no longer so -------------------------------------------------------------------------
+
+
+def test_what_is_no_longer_current_is_not_kept_and_changes_nothing(store: MemoryStore) -> None:
+    before = entry()
+    store.put("a", before, is_current=lambda: True)
+    assert store.put("a", entry(), is_current=lambda: False) is False
+    assert store.get("a") == (before,)
+
+
+def test_nothing_can_be_forgotten_between_asking_and_keeping(store: MemoryStore) -> None:
+    forgetting = threading.Thread(target=store.forget, args=("http://h/x",))
+
+    def is_current() -> bool:
+        forgetting.start()
+        forgetting.join(0.2)
+        return True
+
+    store.put("a", entry(), is_current=is_current)
+    forgetting.join(5)
+    assert not forgetting.is_alive()
+    assert held(store) == set()
+
+
 # -- forgetting ------------------------------------------------------------------------------------
 
 
@@ -189,7 +282,7 @@ def test_a_key_that_moves_to_another_resource_is_in_one_place_only(store: Memory
     store.put("a", entry(resource="http://h/y"))
     assert set(store._by_resource) == {"http://h/y"}
     assert store.forget("http://h/x") == 0
-    assert store.get("a") is not None
+    assert store.get("a") != ()
 
 
 def test_time_that_passes_within_a_deletion_leaves_nothing_behind() -> None:
@@ -211,43 +304,71 @@ def test_time_that_passes_within_a_deletion_leaves_nothing_behind() -> None:
 # -- all of it, against a model -------------------------------------------------------------------
 
 
+RESOURCES = {key: f"http://h/{number % 3}" for number, key in enumerate("abcdef")}
+
+
+def end(kept: list[Entry]) -> float:
+    return max(one.expires for one in kept)
+
+
+def size_of(kept: list[Entry]) -> int:
+    return sum(one.snapshot.size for one in kept)
+
+
 class Model(RuleBasedStateMachine):
     """The same, in the simplest words."""
 
     keys = st.sampled_from("abcdef")
-    resources = st.sampled_from(["http://h/1", "http://h/2", "http://h/3"])
+    resources = st.sampled_from(["http://h/0", "http://h/1", "http://h/2"])
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = FakeClock(0.0)
         self.store = MemoryStore(max_entries=4, max_bytes=100, clock=self.clock)
-        self.model: OrderedDict[str, Entry] = OrderedDict()
+        self.model: OrderedDict[str, list[Entry]] = OrderedDict()
 
     def expire(self) -> None:
+        """A key goes when the last of its variants does; until then they count."""
         now = self.clock()
-        for key in [key for key, one in self.model.items() if one.expires <= now]:
+        for key in [key for key, kept in self.model.items() if end(kept) <= now]:
             del self.model[key]
 
-    @rule(key=keys, size=st.integers(0, 110), ttl=st.integers(-1, 9), resource=resources)
-    def put(self, key: str, size: int, ttl: int, resource: str) -> None:
+    @rule(
+        key=keys,
+        size=st.integers(0, 110),
+        ttl=st.integers(-1, 9),
+        agent=st.sampled_from(["", "curl", "lynx"]),
+    )
+    def put(self, key: str, size: int, ttl: int, agent: str) -> None:
         self.expire()
-        self.model.pop(key, None)
-        one = entry(size, expires=self.clock() + ttl, resource=resource)
-        if ttl > 0 and size <= 100:
-            while self.model and (
-                len(self.model) >= 4
-                or size + sum(e.snapshot.size for e in self.model.values()) > 100
-            ):
-                self.model.popitem(last=False)
-            self.model[key] = one
-        assert self.store.put(key, one) == (key in self.model)
+        now = self.clock()
+        one = entry(size, expires=now + ttl, resource=RESOURCES[key], agent=agent)
+        others = [
+            other
+            for other in self.model.pop(key, [])
+            if other.expires > now and other.chosen_by != one.chosen_by
+        ]
+        is_fit = ttl > 0 and size <= 100
+        kept = [one, *others] if is_fit else others
+        while size_of(kept) > 100:
+            kept.pop()
+        while self.model and (
+            len(self.model) >= 4 or size_of(kept) + sum(map(size_of, self.model.values())) > 100
+        ):
+            if not kept:
+                break
+            self.model.popitem(last=False)
+        if kept:
+            self.model[key] = kept
+        assert self.store.put(key, one) == is_fit
 
     @rule(key=keys)
     def get(self, key: str) -> None:
         self.expire()
         if key in self.model:
             self.model.move_to_end(key)
-        assert self.store.get(key) is self.model.get(key)
+        kept = [one for one in self.model.get(key, []) if one.expires > self.clock()]
+        assert self.store.get(key) == tuple(kept)
 
     @rule(key=keys)
     def delete(self, key: str) -> None:
@@ -257,7 +378,7 @@ class Model(RuleBasedStateMachine):
     @rule(resource=resources)
     def forget(self, resource: str) -> None:
         self.expire()
-        gone = [key for key, one in self.model.items() if one.resource == resource]
+        gone = [key for key in self.model if RESOURCES[key] == resource]
         for key in gone:
             del self.model[key]
         assert self.store.forget(resource) == len(gone)
@@ -276,10 +397,9 @@ class Model(RuleBasedStateMachine):
     def look(self) -> None:
         self.expire()
         assert len(self.store) == len(self.model)
-        assert self.store.bytes == sum(one.snapshot.size for one in self.model.values())
-        assert self.store.soonest() == min(
-            (one.expires for one in self.model.values()), default=None
-        )
+        assert self.store.bytes == sum(map(size_of, self.model.values()))
+        assert self.store.soonest() == min(map(end, self.model.values()), default=None)
+        assert set(self.store) == self.model.keys()
 
     @invariant()
     def nothing_is_left_behind(self) -> None:
@@ -289,14 +409,14 @@ class Model(RuleBasedStateMachine):
 def check(store: MemoryStore) -> None:
     """Whether the index and the books tell of what is there: no more, and no less."""
     with store._lock:
-        there = {key: entry for key in tuple_of(store) if (entry := raw(store, key)) is not None}
+        there = {key: list(kept) for key in tuple_of(store) if (kept := raw(store, key))}
         index = {key for keys in store._by_resource.values() for key in keys}
         assert index == there.keys()
         assert all(keys for keys in store._by_resource.values()), "an empty resource"
-        for key, one in there.items():
-            assert store._by_resource[one.resource][key] == one.expires
+        for key, kept in there.items():
+            assert store._by_resource[kept[0].resource][key] == end(kept)
         booked = store._entries._Cache__currsize  # type: ignore[attr-defined]
-        assert booked == sum(one.snapshot.size for one in there.values())
+        assert booked == sum(map(size_of, there.values()))
         assert len(there) <= store._max_entries
         assert booked <= store._max_bytes
 
@@ -305,9 +425,9 @@ def tuple_of(store: MemoryStore) -> tuple[str, ...]:
     return tuple(store._entries._Cache__data)  # type: ignore[attr-defined]
 
 
-def raw(store: MemoryStore, key: str) -> Entry | None:
+def raw(store: MemoryStore, key: str) -> tuple[Entry, ...] | None:
     """What is there in truth, expired or not, without making it recent."""
-    found: Entry | None = store._entries._Cache__data.get(key)  # type: ignore[attr-defined]
+    found: tuple[Entry, ...] | None = store._entries._Cache__data.get(key)  # type: ignore[attr-defined]
     return found
 
 
@@ -342,8 +462,13 @@ def test_eight_threads_leave_the_books_in_order() -> None:
                 match chance.randrange(12):
                     case 0 | 1 | 2 | 3 | 4:
                         life = chance.choice([0.5, 3.0, 100.0])
-                        where = f"http://h/{chance.randrange(20)}"
-                        one = entry(chance.randrange(120), expires=clock() + life, resource=where)
+                        where, agent = f"http://h/{int(key) % 20}", chance.choice(["", "x", "y"])
+                        one = entry(
+                            chance.randrange(120),
+                            expires=clock() + life,
+                            resource=where,
+                            agent=agent,
+                        )
                         store.put(key, one)
                     case 5 | 6 | 7 | 8:
                         store.get(key)
@@ -381,6 +506,13 @@ def test_the_parent_may_hold_the_lock_when_it_forks(store: MemoryStore) -> None:
         taken.join(5)
         assert not taken.is_alive()
     assert (held(store), store.bytes) == ({"b"}, 1)
+
+
+def test_it_is_a_store(store: MemoryStore) -> None:
+    kept: Store = store
+    kept.put("a", entry())
+    kept.close()
+    assert kept.get("a") != (), "memory has nothing to give back"
 
 
 def test_it_tells_how_full_it_is(store: MemoryStore) -> None:
