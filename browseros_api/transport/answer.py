@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import http.client
+from collections.abc import Callable
 from typing import Any, Protocol
 
+from .genuine import Genuine
+from .heads import Head, plain_head
 from .trip import current_trip
 
 __all__ = ["Answer", "HeadCutShort"]
@@ -12,6 +15,12 @@ __all__ = ["Answer", "HeadCutShort"]
 _MOST_INTERIM = 10_000  # answers 1xx before the real one
 _MOST_LINES = 100  # in the head of each of them
 _LONGEST_LINE = 65536
+_PASSED_BY = Genuine(
+    (http.client, "parse_headers"),
+    (http.client.HTTPResponse, "begin"),
+    (http.client.HTTPResponse, "_read_status"),
+)
+_WITHOUT_BODY = (http.client.NO_CONTENT, http.client.NOT_MODIFIED)
 
 
 class HeadCutShort(http.client.HTTPException):
@@ -51,22 +60,46 @@ class Answer(http.client.HTTPResponse):
     """
 
     fp: Any
+    length: Any
+    chunk_left: Any
+    _method: str | None
+    _check_close: Callable[[], bool]
 
     def begin(self, *args: Any, **kwargs: Any) -> None:
         """Read the head."""
         if self.headers is not None:  # done already
             return
         stream = self.fp
+        received = stream.peek(1) if hasattr(stream, "peek") else None
         trip = current_trip()
         if trip is not None:
             # The first byte decides whether the request may be sent again.
-            trip.is_answered = not hasattr(stream, "peek") or bool(stream.peek(1))
+            trip.is_answered = received is None or bool(received)
+        if received and self.debuglevel == 0 and _PASSED_BY:
+            head = plain_head(received)
+            if head is not None:
+                stream.read(head.size)
+                self._take(head)
+                return
         self.fp = _Head(stream)
         try:
             super().begin(*args, **kwargs)
         finally:
             if self.fp is not None:
                 self.fp = stream
+
+    def _take(self, head: Head) -> None:
+        """What the standard library makes of a head."""
+        self.version, self.status, self.reason = head.version, head.status, head.reason
+        self.code = head.status
+        self.headers = self.msg = head.message
+        self.chunked = head.fields.get("transfer-encoding", "").lower() == "chunked"
+        if self.chunked:
+            self.chunk_left = None
+        self.length = None if self.chunked else _length(head.fields.get("content-length"))
+        if head.status in _WITHOUT_BODY or self._method == "HEAD":
+            self.length = 0
+        self.will_close = self._check_close() or (not self.chunked and self.length is None)
 
     def _read_status(self) -> tuple[str, int, str]:
         for _ in range(_MOST_INTERIM):
@@ -84,3 +117,11 @@ class Answer(http.client.HTTPResponse):
             if line in (b"\r\n", b"\n", b""):
                 return
         raise http.client.HTTPException(f"got more than {_MOST_LINES} headers")
+
+
+def _length(text: str | None) -> int | None:
+    try:
+        length = int(text or "")
+    except ValueError:
+        return None
+    return length if length >= 0 else None

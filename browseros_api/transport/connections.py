@@ -19,6 +19,7 @@ from .answer import Answer
 from .dial import Dialer
 from .dns import DnsCache
 from .limiter import Lease
+from .one_piece import OnePieceConnection
 from .trip import current_trip
 from .watch import Watch, current_watch
 
@@ -52,7 +53,7 @@ class Census:
             return sum(sock.fileno() >= 0 for sock in self._sockets)
 
 
-class PlainConnection(HTTPConnection):
+class PlainConnection(OnePieceConnection):
     """A connection that uses one budget of time for all addresses, and may be cut by a watch.
 
     ``lease`` is that of the call it serves.  ``dns`` and ``census`` are set by its pool, before it
