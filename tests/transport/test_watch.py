@@ -59,11 +59,12 @@ def test_it_cuts_a_slow_answer(slow: str, reused: bool, api_server: ApiServer, c
 
 
 def test_it_cuts_a_server_that_does_not_read(client: Any) -> None:
+    large = b"x" * 50_000_000  # made beforehand: a busy machine may need the whole time for it
     with socket.create_server(("127.0.0.1", 0)) as mute:
         began = time.monotonic()
-        with Watch(began + SHORT), pytest.raises(ReadTimeout, match=IN_TOTAL):
-            client.post(f"http://127.0.0.1:{mute.getsockname()[1]}/", data=b"x" * 50_000_000)
-        assert SHORT <= time.monotonic() - began < 5
+        with Watch(began + 1), pytest.raises(ReadTimeout, match="took longer than"):
+            client.post(f"http://127.0.0.1:{mute.getsockname()[1]}/", data=large)
+        assert 1 <= time.monotonic() - began < 6
 
 
 def test_it_cuts_connecting(client: Any, swallowing: tuple[str, int]) -> None:
