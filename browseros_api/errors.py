@@ -20,6 +20,7 @@ Every timeout is a ``TimeoutError`` too, and on Python 3.10, where it is another
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Any, TypeVar
 
 import pybreaker
@@ -45,6 +46,8 @@ __all__ = [
     "ResponseTooLarge",
     "as_timeout",
     "clone",
+    "let_go",
+    "without_history",
 ]
 
 E = TypeVar("E", bound=BaseException)
@@ -135,6 +138,37 @@ def clone(error: E) -> E:
         return error
     copy.__cause__ = error
     return copy
+
+
+def without_history(error: E, *, depth: int = 5) -> E:
+    """A copy to be kept: a traceback, also of an error within, holds all that its callers hold."""
+
+    def pale(part: Any) -> Any:
+        is_error = isinstance(part, BaseException) and depth > 0
+        return without_history(part, depth=depth - 1) if is_error else part
+
+    try:
+        copy = _rebuilt(error, type(error))
+    except Exception:  # as above
+        return error
+    copy.args = tuple(map(pale, copy.args))
+    copy.__dict__.update({name: pale(part) for name, part in copy.__dict__.items()})
+    return copy
+
+
+def let_go(error: BaseException) -> None:
+    """Empty the frames of an error that goes no further, and of those behind it.
+
+    Errors of urllib3 and http.client stand in their own frames, and these hold those of their
+    callers with whatever comes to be there afterwards: the answer of the next attempt would live,
+    and keep its connection, until the garbage is collected.
+    """
+    seen: set[int] = set()
+    behind: BaseException | None = error
+    while behind is not None and id(behind) not in seen:
+        seen.add(id(behind))
+        traceback.clear_frames(behind.__traceback__)  # those that still run are left alone
+        behind = behind.__cause__ or behind.__context__
 
 
 def _rebuilt(error: BaseException, kind: type[E]) -> E:

@@ -28,6 +28,7 @@ from browseros_api.errors import (
     ResponseTooLarge,
     as_timeout,
     clone,
+    without_history,
 )
 from browseros_api.testing import ApiServer, Reply
 
@@ -220,6 +221,24 @@ def test_raising_clones_leaves_no_trace_on_the_original() -> None:
             raise clone(error)
         assert len(traceback.extract_tb(caught.value.__traceback__)) == 1
     assert error.__traceback__ is None
+
+
+def test_a_copy_to_be_kept_tells_the_same_and_holds_no_frames() -> None:
+    within = Unique(5, hint="why")
+    try:
+        try:
+            raise ValueError("inner")
+        except ValueError as inner:
+            raise requests.ConnectionError(inner, within) from inner
+    except requests.ConnectionError as raised:
+        error = raised
+    copy = without_history(error)
+    assert (type(copy), str(copy)) == (requests.ConnectionError, str(error))
+    assert copy.__traceback__ is copy.__cause__ is copy.__context__ is None
+    assert type(copy.args[0]) is ValueError
+    assert copy.args[0].__traceback__ is None
+    assert copy.args[1] is within  # it cannot be copied
+    assert error.args[0].__traceback__ is not None
 
 
 def test_notes_are_not_shared() -> None:

@@ -24,7 +24,7 @@ import requests
 from requests import Response
 from requests.exceptions import ChunkedEncodingError
 
-from ..errors import CircuitOpenError, DeadlineExceeded, PoolTimeout
+from ..errors import CircuitOpenError, DeadlineExceeded, PoolTimeout, without_history
 from ..journal import Journal
 from ..pipeline import Exchange, Proceed
 from ..settings import Settings
@@ -80,7 +80,7 @@ class Breakers:
             failure = _failure_told_by(response, breaker)
         except BaseException as error:
             if isinstance(error, _FAILURES) and not isinstance(error, _NEUTRAL):
-                breaker.settle(permit, error)
+                breaker.settle(permit, without_history(error))  # it is kept while open
                 exchange.refused_for = breaker.wait_at(breaker.clock())
             else:
                 breaker.forgive(permit)

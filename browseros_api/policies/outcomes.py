@@ -5,7 +5,7 @@ from __future__ import annotations
 import requests
 from requests import exceptions
 
-from ..errors import CircuitOpenError, DeadlineExceeded, PoolTimeout
+from ..errors import CircuitOpenError, DeadlineExceeded, PoolTimeout, let_go
 
 __all__ = ["Outcome", "attach", "discard", "is_transient", "told"]
 
@@ -34,8 +34,10 @@ def is_transient(error: requests.RequestException) -> bool:
 
 
 def discard(outcome: Outcome) -> None:
-    """Give back the connection of an answer that nobody will read."""
-    if not isinstance(outcome, requests.RequestException) and outcome.raw is not None:
+    """Give back what an outcome holds that goes to nobody: a connection, or what frames hold."""
+    if isinstance(outcome, requests.RequestException):
+        let_go(outcome)
+    elif outcome.raw is not None:
         outcome.close()
 
 

@@ -12,7 +12,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-from ..errors import ConnectTimeout, PoolTimeout, ReadTimeout
+from ..errors import ConnectTimeout, PoolTimeout, ReadTimeout, let_go
 from ..journal import masked_url
 from ..settings import Settings
 from .body import read_body
@@ -199,6 +199,7 @@ class PoolingAdapter(HTTPAdapter):
             watch = current_watch()
             if not is_replaceable(trip, request, error) or (watch and watch.expired):
                 raise
+            let_go(error)
         with self._lock:
             self._stale_replaced += 1
         trip.wants_fresh = True
