@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 
@@ -47,6 +48,15 @@ def _shared() -> Session:
         with _lock:
             _owner = _owner or Session()
     return _owner
+
+
+def _reset() -> None:
+    global _lock  # noqa: PLW0603  (in a child process; the parent may have held it)
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset)
 
 
 def request(method: str, url: str, **kwargs: Any) -> Response:

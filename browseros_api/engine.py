@@ -72,6 +72,7 @@ class Engine:
             self.account = Account(_witness, self.retry, self.adapter)
             self.meter.listener = self.account.end
         self.thread = threading.local()
+        self.session: weakref.ref[Any] | None = None  # whose it is, once that has been said
         _ENGINES.add(self)
 
     # -- the sentence ----------------------------------------------------------------------------
@@ -128,6 +129,11 @@ class Engine:
     def reset_after_fork(self) -> None:
         """In a child: locks may be held by threads that exist no more, sockets are the parent's."""
         self.thread = threading.local()
+        is_closed, self.closing = self.closing.is_set(), threading.Event()
+        if is_closed:
+            self.closing.set()
+        if self.session is not None and (session := self.session()) is not None:
+            session._leave_to_parent()
         for part in (self.flights, self.cache, self.breakers, self.adapter):
             part.reset_after_fork()
         self.meter.reset_lock()

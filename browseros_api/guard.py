@@ -6,6 +6,7 @@ take the policies away, and ``send`` runs again for each redirect.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from operator import attrgetter
@@ -19,6 +20,8 @@ from .abroad import leave_secrets
 from .engine import Engine
 from .lines import check_lines, check_parts
 from .pipeline import Call, Exchange, Proceed, compose
+from .transport.adapter import PoolingAdapter
+from .transport.inherited import disown
 
 if TYPE_CHECKING:
     from .policies.breakers import CircuitBreaker
@@ -126,6 +129,15 @@ class GuardedExchange:
         if session.should_strip_auth(here, there):
             is_downgrade = here.lower().startswith("https:") and there.lower().startswith("http:")
             leave_secrets(prepared_request, is_downgrade=is_downgrade)
+
+    def _leave_to_parent(self) -> None:
+        """In a child after a fork: what threads of the parent hold or use is theirs."""
+        for adapter in list(getattr(self, "adapters", {}).values()):
+            if isinstance(adapter, HTTPAdapter) and not isinstance(adapter, PoolingAdapter):
+                disown(adapter)
+        jar: Any = getattr(self, "cookies", None)
+        if hasattr(jar, "_cookies_lock"):  # each call takes it, for its Cookie header
+            jar._cookies_lock = threading.RLock()
 
 
 class _Guard(BaseAdapter):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -60,6 +61,7 @@ class ResilienceMixin(GuardedExchange):
 
     def _start(self, engine: Engine) -> None:
         self._engine = engine
+        engine.session = engine.session or weakref.ref(self)
         self._settings, self._breaker = engine.settings, engine.breaker
         self._is_exact = is_exact(type(self), ResilienceMixin)
         self._call = compose([engine.meter.time, self._hear, *engine.call_steps()], self._ask)

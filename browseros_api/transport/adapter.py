@@ -137,7 +137,7 @@ class PoolingAdapter(HTTPAdapter):
 
     def reset_after_fork(self) -> None:
         """In a child process: start anew; the connections of the parent are left to the parent."""
-        self._fleet.idle.abandon()
+        self._fleet.abandon()
         self.proxy_manager = {}
         PoolingAdapter.init_poolmanager(  # not a subclass's, whose options are among these
             self,

@@ -18,6 +18,7 @@ from urllib3.util import connection as urllib3_connection
 from .answer import Answer
 from .dial import Dialer
 from .dns import DnsCache
+from .inherited import close_copy
 from .limiter import Lease
 from .one_piece import OnePieceConnection
 from .trip import current_trip
@@ -46,6 +47,11 @@ class Census:
         with self._lock:
             self.opened += 1
             self._sockets.add(sock)
+
+    def abandon(self) -> None:
+        """In a child after a fork: close its copies of all of them."""
+        for sock in list(self._sockets):
+            close_copy(sock)
 
     def open(self) -> int:
         """How many are open now."""

@@ -142,7 +142,7 @@ class IdleConnections:
                 self._remove(connection).close()
 
     def abandon(self) -> None:
-        """In a child after a fork: close its copies of the sockets, whoever held which lock."""
+        """In a child after a fork: have none, whoever held which lock."""
         for connection in list(self._entries):
             connection.close()
         self._entries.clear()

@@ -49,10 +49,14 @@ class Limiter:
         self.per_host = total if per_host is None else min(per_host, total)
         self.in_use = 0
         self.connected = 0
-        self._lock = threading.Lock()
+        self.reset_after_fork()
         self._hosts: dict[str, int] = {}
         self._waiting: dict[Lease, threading.Lock] = {}
         self._returned: deque[Lease] = deque()
+
+    def reset_after_fork(self) -> None:
+        """Nobody holds the lock."""
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<Limiter [{self.in_use} of {self.total} in use, {self.waiting} waiting]>"

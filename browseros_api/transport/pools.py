@@ -42,6 +42,12 @@ class Fleet:
         self.dns = DnsCache(dns_ttl, clock)
         self.census = Census()
 
+    def abandon(self) -> None:
+        """In a child after a fork: close its copies of the sockets, whoever held which lock."""
+        self.limiter.reset_after_fork()  # a stream of the parent's may be dropped here
+        self.idle.abandon()
+        self.census.abandon()
+
     def pool_classes(self) -> dict[str, Any]:
         """What a ``PoolManager`` is to make its pools of, by scheme."""
         return {"http": partial(PlainPool, self), "https": partial(TlsPool, self)}
