@@ -105,12 +105,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, default=_FEWEST, help=f"how many (default: {_FEWEST})")
     add("--quick", action="store_true", help="small sizes; nothing is kept for the report")
     add("--bundled", action="store_true", help="do not use nginx")
-    add("--checkout", type=Path, default=ROOT, help="whose browseros_api is measured")
+    add("--checkout", type=_folder, default=ROOT, help="whose browseros_api is measured")
     add(
-        "--home", type=Path, default=cache / "browseros_api-benchmarks",
+        "--home", type=_folder, default=cache / "browseros_api-benchmarks",
         help="where environments and readings are kept (default: %(default)s)",
     )  # fmt: skip
     return parser
+
+
+def _folder(path: str) -> Path:
+    return Path(path).resolve()  # the workers run elsewhere
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ def draw(records: Mapping[str, Record], file: Path) -> None:
             axes = figure.add_subplot((len(panels) + 1) // 2, 2, place)
             _bars(axes, records[row].readings, is_throughput)
             axes.set_title(title, loc="left", fontsize=9)
+        figure.get_layout_engine().set(hspace=0.1)
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
 
 

@@ -141,7 +141,6 @@ ROWS: dict[str, Row] = {
         contenders={
             "ours": _many("ours_many:gather", connections=100),
             "aiohttp": _many("with_aiohttp:gather", "peers", connections=100),
-            "httpx": _many("with_httpx:gather", "peers", connections=100),
             "requests": _many("stock_many:gather", connections=100),
         },
         figures=(
