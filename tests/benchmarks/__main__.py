@@ -6,6 +6,7 @@ import argparse
 import datetime
 import importlib.util
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -117,5 +118,10 @@ def _folder(path: str) -> Path:
     return Path(path).resolve()  # the workers run elsewhere
 
 
+def _end(signal_number: int, _: object) -> None:
+    sys.exit(128 + signal_number)  # and so the servers end as well
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _end)
     sys.exit(main())

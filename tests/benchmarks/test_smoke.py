@@ -88,6 +88,14 @@ def test_a_profile_shows_the_functions_in_which_time_goes(
     assert "session.py" in told  # which only threads of the row have called
 
 
+def test_a_profile_of_an_import_names_modules(
+    capfd: pytest.CaptureFixture[str], site: Site
+) -> None:
+    row = ROWS["import"]
+    rounds.profile(row.contenders["ours"], row, Here(), site)
+    assert " browseros_api.engine" in capfd.readouterr().out
+
+
 def test_who_begins_is_another_one_each_time() -> None:
     began: Counter[str] = Counter()
     said: list[str] = []
