@@ -93,7 +93,7 @@ def test_a_profile_of_an_import_names_modules(
 ) -> None:
     row = ROWS["import"]
     rounds.profile(row.contenders["ours"], row, Here(), site)
-    assert " browseros_api.engine" in capfd.readouterr().out
+    assert "| browseros_api\n" in capfd.readouterr().out
 
 
 def test_who_begins_is_another_one_each_time() -> None:
