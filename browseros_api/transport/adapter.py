@@ -20,7 +20,10 @@ from .connections import SOCKET_OPTIONS
 from .limiter import Lease
 from .origin import origin
 from .pools import Fleet
-from .replay import is_replaceable
+from .replacing import is_replaceable
+from .results import built
+from .routes import Routes
+from .short_way import sent
 from .streams import lend
 from .trip import Trip, finish, start
 from .watch import Watch, current_watch
@@ -88,6 +91,7 @@ class PoolingAdapter(HTTPAdapter):
         )
         # Assigned, not changed: the mapping that was there is that of all pool managers.
         self.poolmanager.pool_classes_by_scheme = self._pool_classes
+        self._routes = Routes(self.poolmanager)
         _adapters.add(self)
 
     def proxy_manager_for(self, proxy: Any, **proxy_kwargs: Any) -> Any:
@@ -194,7 +198,7 @@ class PoolingAdapter(HTTPAdapter):
         self, trip: Trip, request: requests.PreparedRequest, **options: Any
     ) -> requests.Response:
         try:
-            return super().send(request, **options)
+            return sent(self, self._routes, trip, request, options, super().send)
         except requests.ConnectionError as error:
             watch = current_watch()
             if not is_replaceable(trip, request, error) or (watch and watch.expired):
@@ -204,6 +208,10 @@ class PoolingAdapter(HTTPAdapter):
             self._stale_replaced += 1
         trip.wants_fresh = True
         return super().send(request, **options)
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """requests' response to ``req`` around urllib3's."""
+        return built(self, req, resp) or super().build_response(req, resp)
 
     def _lease(self, request: requests.PreparedRequest, watch: Watch | None) -> Lease:
         patience = self.settings.pool_timeout

@@ -6,6 +6,7 @@ from requests import Response
 from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 
 from ..errors import ResponseTooLarge
+from .results import read_at_once
 
 __all__ = ["read_body", "skim_body"]
 
@@ -16,7 +17,9 @@ _SKIMMED = 16 * 1024 * 1024  # of the body of a redirect that is followed: nobod
 def read_body(response: Response, *, limit: int | None) -> None:
     """Read the decoded body into ``response.content``; at most ``limit`` bytes, if there is one."""
     try:
-        if limit is None or response._content_consumed:
+        if response._content_consumed or read_at_once(response, limit=limit):
+            return
+        if limit is None:
             response.content  # noqa: B018  (the property reads it)
         else:
             _read_at_most(response, limit)

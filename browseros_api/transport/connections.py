@@ -20,7 +20,7 @@ from .dial import Dialer
 from .dns import DnsCache
 from .inherited import close_copy
 from .limiter import Lease
-from .one_piece import OnePieceConnection
+from .replay import Replay
 from .trip import current_trip
 from .watch import Watch, current_watch
 
@@ -59,17 +59,19 @@ class Census:
             return sum(sock.fileno() >= 0 for sock in self._sockets)
 
 
-class PlainConnection(OnePieceConnection):
+class PlainConnection(HTTPConnection):
     """A connection that uses one budget of time for all addresses, and may be cut by a watch.
 
-    ``lease`` is that of the call it serves.  ``dns`` and ``census`` are set by its pool, before it
-    is used; it knows nothing of its pool, or a pool that nobody needs would not go away.
+    ``lease`` is that of the call it serves, ``replay`` what has happened to that already, and
+    ``answer`` what was received last without urllib3.  ``dns`` and ``census`` are set by its pool,
+    before it is used; it knows nothing of its pool, or a pool that nobody needs would not go away.
     """
 
-    response_class = Answer
     dns: DnsCache
     census: Census
     lease: Lease | None = None
+    replay: Replay | None = None
+    answer: Answer | None = None
     _watch: Watch | None = None
 
     def __str__(self) -> str:
@@ -99,7 +101,24 @@ class PlainConnection(OnePieceConnection):
     def close(self) -> None:
         """Close it; it connects anew if it is used again."""
         self.leave()  # first: a descriptor that is closed may be another's the next moment
+        answer, self.answer, self.replay = self.answer, None, None
         super().close()
+        if answer is not None:
+            answer.close()
+
+    def send(self, data: Any) -> None:
+        """Write ``data``, or find out what came of that."""
+        if self.replay is None:
+            super().send(data)
+        else:
+            self.replay.send()
+
+    def response_class(  # type: ignore[override]
+        self, sock: Any, *arguments: Any, **options: Any
+    ) -> Answer:
+        """An answer that is still to be read: http.client takes this for its class."""
+        replay, self.replay = self.replay, None
+        return Answer(sock if replay is None else replay.receive(sock), *arguments, **options)
 
     def getresponse(self) -> Any:
         """The answer, with its body unread."""

@@ -19,16 +19,25 @@ class Genuine:
     asks first, and takes the ordinary way if anybody waits there.
     """
 
-    __slots__ = ("_functions", "_names", "_owners")
+    __slots__ = ("_functions", "_named", "_names", "_owners")
 
     def __init__(self, *places: tuple[Any, str]) -> None:
         self._owners, self._names = zip(*places, strict=True)
+        self._named = frozenset(self._names)
         self._functions: tuple[Any, ...] | None = None
 
     def __bool__(self) -> bool:
         functions = self._functions or self._find()
         # By identity: a wrapper may say that it equals what it wraps.
         return functions is not None and all(map(is_, self._now(), functions))
+
+    def are_those_of(self, thing: Any) -> bool:
+        """Whether ``thing`` has the same by these names: its class overrides none of them."""
+        return (
+            bool(self)
+            and self._named.isdisjoint(vars(thing))
+            and all(map(is_, map(getattr, repeat(type(thing)), self._names), self._functions or ()))
+        )
 
     def _now(self) -> Iterator[Any]:
         return map(getattr, self._owners, self._names, repeat(None))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -16,7 +16,7 @@ from .connections import Census, PlainConnection, TlsConnection
 from .dns import DnsCache
 from .idle import IdleConnections, Shelf
 from .limiter import Limiter
-from .trip import current_trip
+from .trip import Trip, current_trip
 from .watch import current_watch
 
 __all__ = ["Fleet", "PlainPool", "TlsPool"]
@@ -78,11 +78,37 @@ class PlainPool(HTTPConnectionPool):
         if shelf is None:
             raise ClosedPoolError(self, "Pool is closed.")
         trip = current_trip()
+        if trip is not None and trip.rehearsed is not None:
+            connection, trip.rehearsed = trip.rehearsed, None
+            return connection
         if super().ConnectionCls not in _OURS:
             if trip is not None:
                 trip.is_connected = True  # for all we know
             self._fleet.idle.close(shelf)
             return super()._get_conn(timeout)
+        connection = self.take_idle(trip)
+        if connection is not None:
+            return connection
+        if trip is not None:
+            trip.reused = False
+            self._fleet.idle.make_room(trip.lease)
+        connection = self._new_conn()
+        connection.lease = None if trip is None else trip.lease
+        return connection
+
+    @cached_property
+    def host_field(self) -> bytes:
+        """The header that tells the server whom it is asked for, as http.client writes it."""
+        scratch: Any = self.ConnectionCls(self.host, self.port)
+        scratch.putrequest("GET", "/", skip_accept_encoding=True)
+        field: bytes = scratch._buffer[1]
+        return field
+
+    def take_idle(self, trip: Trip | None) -> Any:
+        """A connection that is open still, for ``trip``; ``None`` if there is none."""
+        shelf: Any = self.pool
+        if shelf is None or super().ConnectionCls not in _OURS:
+            return None
         lease = None if trip is None else trip.lease
         while trip is None or not trip.wants_fresh:
             connection: Any = self._fleet.idle.take(shelf, lease)
@@ -96,12 +122,11 @@ class PlainPool(HTTPConnectionPool):
             if trip is not None:
                 trip.reused = trip.is_connected = True
             return connection
-        if trip is not None:
-            trip.reused = False
-            self._fleet.idle.make_room(trip.lease)
-        connection = self._new_conn()
-        connection.lease = lease
-        return connection
+        return None
+
+    def _validate_conn(self, conn: Any) -> None:
+        if not getattr(conn, "replay", None):  # or it may be closed, and would be opened again
+            super()._validate_conn(conn)
 
     def _new_conn(self) -> Any:
         connection: Any = super()._new_conn()
@@ -116,6 +141,9 @@ class PlainPool(HTTPConnectionPool):
             super()._put_conn(conn)
             return
         was_cut = conn.leave()
+        if conn.answer is not None:
+            was_cut |= not conn.answer.isclosed()  # half of it may be there still
+            conn.answer = None
         lease, conn.lease = conn.lease, None
         if conn.sock is None:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from .limiter import Lease
 
@@ -18,9 +19,20 @@ class Trip:
         reused: it got a connection that was used before.
         is_connected: its connection stands, so that bytes of the request may have been written.
         is_answered: a byte of an answer has come.
+        pool_key: under which its pool is kept, if that was looked up.
+        rehearsed: a connection that is taken already, and to which something may have happened.
     """
 
-    __slots__ = ("is_answered", "is_connected", "lease", "outer", "reused", "wants_fresh")
+    __slots__ = (
+        "is_answered",
+        "is_connected",
+        "lease",
+        "outer",
+        "pool_key",
+        "rehearsed",
+        "reused",
+        "wants_fresh",
+    )
 
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
@@ -29,6 +41,8 @@ class Trip:
         self.reused = False
         self.is_connected = False
         self.is_answered = False
+        self.pool_key: Any = None
+        self.rehearsed: Any = None
 
 
 class _Here(threading.local):
@@ -52,3 +66,5 @@ def start(trip: Trip) -> None:
 def finish(trip: Trip) -> None:
     """Go on with the trip that was interrupted."""
     _here.trip = trip.outer
+    if trip.rehearsed is not None:  # and nobody cared
+        trip.rehearsed.close()

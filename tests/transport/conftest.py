@@ -12,7 +12,7 @@ import requests
 
 from browseros_api.settings import Settings
 from browseros_api.testing import ApiServer
-from browseros_api.transport import PoolingAdapter
+from browseros_api.transport import PoolingAdapter, short_way
 
 SECONDS = 20.0  # after which a thread counts as hung
 
@@ -153,3 +153,17 @@ def mute(crew: Crew) -> Iterator[tuple[str, int]]:
     """An address that accepts connections and never says anything."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         yield sock.getsockname()
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths of requests that were sent the short way."""
+    taken: list[str] = []
+    usual = short_way._exchange
+
+    def exchange(connection: Any, trip: Any, pieces: list[bytes], *arguments: Any) -> Any:
+        taken.append(pieces[0].split()[1].decode())
+        return usual(connection, trip, pieces, *arguments)
+
+    monkeypatch.setattr(short_way, "_exchange", exchange)
+    return taken
