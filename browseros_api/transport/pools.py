@@ -14,6 +14,7 @@ from urllib3.util.connection import is_connection_dropped
 
 from .connections import Census, PlainConnection, TlsConnection
 from .dns import DnsCache
+from .foreign import IS_FOREIGN, foreign_pool_classes
 from .idle import IdleConnections, Shelf
 from .limiter import Limiter
 from .trip import Trip, current_trip
@@ -50,6 +51,8 @@ class Fleet:
 
     def pool_classes(self) -> dict[str, Any]:
         """What a ``PoolManager`` is to make its pools of, by scheme."""
+        if IS_FOREIGN:
+            return foreign_pool_classes(self.census)
         return {"http": partial(PlainPool, self), "https": partial(TlsPool, self)}
 
 
