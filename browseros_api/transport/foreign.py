@@ -37,12 +37,12 @@ class _Bounded:
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
         self.census.add(self.sock)
+        _say_that_it_stands()
 
     def request(self, *args: Any, **options: Any) -> Any:
-        trip = current_trip()
-        if trip is not None:
-            trip.is_connected = True
-        self._show(self.sock)
+        if self.sock is not None:  # used before
+            _say_that_it_stands()
+            self._show(self.sock)
         return super().request(*args, **options)  # type: ignore[misc]
 
     def _new_conn(self) -> socket.socket:
@@ -57,8 +57,14 @@ class _Bounded:
 
     def _show(self, sock: Any) -> None:
         watch = current_watch()
-        if watch is not None and sock is not None:
+        if watch is not None:
             watch.hold(self, sock, as_copy=True)
+
+
+def _say_that_it_stands() -> None:
+    trip = current_trip()
+    if trip is not None:
+        trip.is_connected = True
 
 
 class _PlainConnection(_Bounded, HTTPConnection):
