@@ -9,6 +9,7 @@ from typing import Any
 
 from urllib3.poolmanager import PoolManager
 
+from .foreign import IS_FOREIGN
 from .trip import current_trip
 
 __all__ = ["Route", "Routes"]
@@ -53,7 +54,7 @@ class Routes:
 
     def learn(self, route: Route, key: Any) -> None:
         """From now on ``route`` leads to the pool of this ``key``."""
-        if key is not None:
+        if key is not None and not IS_FOREIGN:  # whoever asks the fork for a pool has to use it
             if len(self._keys) >= _MOST:
                 self._keys.clear()
             self._keys[route] = key
