@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import Any
 
 from requests import Response
 
+from .forks import look, reset_in_child
 from .session import Session
 
 __all__ = [
@@ -44,19 +44,17 @@ _owner: Session | None = None
 
 def _shared() -> Session:
     global _owner  # noqa: PLW0603  (one engine for the functions, made when first needed)
+    look()
     if _owner is None:
         with _lock:
             _owner = _owner or Session()
     return _owner
 
 
+@reset_in_child
 def _reset() -> None:
     global _lock  # noqa: PLW0603  (in a child process; the parent may have held it)
     _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset)
 
 
 def request(method: str, url: str, **kwargs: Any) -> Response:

@@ -5,7 +5,6 @@ Of a batch, whatever its length, only a window is in the air at any time.
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 import weakref
@@ -18,6 +17,7 @@ from typing import Any, TypeVar
 
 from .checks import one_of
 from .errors import ClientClosed
+from .forks import look, reset_in_child
 
 __all__ = ["Crew", "fetch"]
 
@@ -41,6 +41,7 @@ class Crew:
 
     def submit(self, job: Callable[[], T]) -> Future[T]:
         """Have ``job`` done, in the context of the caller; what comes of it is in the Future."""
+        look()
         with self._lock:
             if self._is_dismissed:
                 raise ClientClosed("the client was closed; make a new one")
@@ -197,10 +198,7 @@ def _bar_maker(endpoints: Iterable[Any]) -> Callable[[], Any]:
 _CREWS: weakref.WeakSet[Crew] = weakref.WeakSet()
 
 
+@reset_in_child
 def _reset_all() -> None:
     for crew in list(_CREWS):
         crew.reset_after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_all)

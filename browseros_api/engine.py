@@ -13,7 +13,6 @@ an exchange   retry.attempt    ask, and ask again
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 import time
@@ -24,6 +23,7 @@ from typing import Any
 
 from .environment import MergedSettings
 from .errors import ClientClosed
+from .forks import reset_in_child
 from .identity import Identity
 from .journal import Journal
 from .pipeline import Call, Exchange, Step
@@ -164,10 +164,7 @@ def observe(witness: Witness | None) -> Witness | None:
     return before
 
 
+@reset_in_child
 def _reset_all() -> None:
     for engine in list(_ENGINES):
         engine.reset_after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_all)

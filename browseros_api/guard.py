@@ -18,6 +18,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 
 from .abroad import leave_secrets
 from .engine import Engine
+from .forks import look
 from .lines import check_lines, check_parts
 from .pipeline import Call, Exchange, Proceed, compose
 from .transport.adapter import PoolingAdapter
@@ -69,6 +70,7 @@ class GuardedExchange:
         engine = self._engine
         kwargs.setdefault("timeout", engine.settings.timeout)
         if engine.current is None:
+            look()
             return self._sent_by_hand(self._call_by_hand(request, kwargs))
         response = cast(Response, super().send(request, **kwargs))  # type: ignore[misc]
         for hop in (*response.history, response):

@@ -9,7 +9,6 @@ call ``request``, ``session()`` makes a ``Session``.
 
 from __future__ import annotations
 
-import os
 import threading
 from types import ModuleType, TracebackType
 from typing import Any
@@ -18,6 +17,7 @@ import requests
 from requests import Response
 
 from .api import Borrowed
+from .forks import reset_in_child
 from .session import Session
 from .settings import Settings
 
@@ -168,10 +168,7 @@ def _revived(state: dict[str, Any]) -> Session:
     return session
 
 
+@reset_in_child
 def _reset() -> None:
     global _lock  # noqa: PLW0603  (in a child process; the parent may have held it)
     _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset)

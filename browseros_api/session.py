@@ -13,6 +13,7 @@ from requests.adapters import HTTPAdapter
 from requests.hooks import dispatch_hook
 
 from .engine import Engine
+from .forks import look
 from .guard import GuardedExchange
 from .pipeline import Call, Proceed, compose
 from .plans import UNSET, is_exact, planned
@@ -116,6 +117,7 @@ class ResilienceMixin(GuardedExchange):
 
     def plan(self, arguments: dict[str, Any], **options: Any) -> Call:
         """The call that ``request`` would make; ``options`` are our own three."""
+        look()
         session = cast(requests.Session, self)
         return planned(session, self._engine, arguments, is_exact=self._is_exact, **options)
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import os
 import threading
 import time
 from collections.abc import Callable
 
+from .forks import reset_in_child
 from .journal import LOGGER
 
 __all__ = ["TIMER", "Appointment", "Timer"]
@@ -115,5 +115,4 @@ class Timer:
 
 
 TIMER = Timer()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=TIMER._start_afresh)
+reset_in_child(TIMER._start_afresh)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from ..checks import duration, whole
+from ..forks import reset_in_child
 from .breaker_forms import Passage
 from .breaker_states import CLOSED, HALF_OPEN, Listener
 
@@ -241,10 +241,7 @@ def _can_listen(value: object) -> bool:
 _LIVING: weakref.WeakSet[CircuitBreaker] = weakref.WeakSet()
 
 
+@reset_in_child
 def _in_child() -> None:
     for breaker in list(_LIVING):
         breaker.reset_after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)

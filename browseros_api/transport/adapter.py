@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import weakref
@@ -13,6 +12,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from ..errors import ConnectTimeout, PoolTimeout, ReadTimeout, let_go
+from ..forks import look, reset_in_child
 from ..journal import masked_url
 from ..settings import Settings
 from .body import read_body
@@ -116,6 +116,7 @@ class PoolingAdapter(HTTPAdapter):
         proxies: Any = None,
     ) -> requests.Response:
         """Send ``request``; unless it is to be a stream, the answer comes with its body read."""
+        look()
         watch = current_watch()
         if watch is not None and watch.expired:
             raise _overdue(request, watch, ConnectTimeout)
@@ -238,10 +239,7 @@ def _overdue(
 _adapters: weakref.WeakSet[PoolingAdapter] = weakref.WeakSet()
 
 
+@reset_in_child
 def _reset_all() -> None:
     for adapter in list(_adapters):
         adapter.reset_after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_all)

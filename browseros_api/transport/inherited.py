@@ -33,7 +33,7 @@ def close_copy(sock: Any) -> None:
 
 def disown(adapter: HTTPAdapter) -> None:
     """Let an adapter that is not ours start anew, as if it had been pickled and loaded."""
-    with contextlib.suppress(AttributeError):  # somebody's who is one in name only
+    with contextlib.suppress(Exception):  # it is somebody's own, and may be one in name only
         for connection in _idle_connections(adapter):
             close_copy(getattr(connection, "sock", None))
         _managers.append((adapter.poolmanager, adapter.proxy_manager))

@@ -166,6 +166,53 @@ if __name__ == "__main__":
     assert_apart(server, processes=len(users))
 
 
+def test_a_child_that_was_forked_in_c_begins_anew_too(server: ApiServer, tmp_path: Path) -> None:
+    """As uWSGI forks its workers: none of Python's own hooks is run."""
+    run(
+        COMMON
+        + """
+import ctypes
+import requests
+from browseros_api.timer import TIMER
+
+# No thread in the parent: in the child it would hold the lock of the interpreter for ever.
+TIMER._thread = threading.main_thread()
+CLIENT = EnhancedAPIClient(URL)
+
+def send(nonce):
+    headers = {"X-Pid": str(os.getpid())}
+    SESSION.send(requests.Request("GET", URL, headers=headers).prepare())
+
+def submit(nonce):
+    if nonce == "child":
+        headers = {"X-Pid": str(os.getpid())}
+        assert CLIENT.submit("GET", URL, params={"nonce": nonce}, headers=headers).result(20)
+
+def all_doors(nonce):
+    ask(browseros_api.get, nonce)
+    ask(CLIENT.get, nonce)
+    by_global(nonce)
+
+for work in (send, submit, all_doors, by_global):
+    work("before")
+    pid = ctypes.PyDLL(None).fork()  # with the lock of the interpreter, which the child needs
+    if pid == 0:
+        status = 1
+        try:
+            work("child")
+            status = 0
+        finally:
+            os._exit(status)
+    work("meanwhile")
+    assert os.waitpid(pid, 0)[1] == 0
+    work("after")
+""",
+        *(server.url("/x"), "fork"),
+        folder=tmp_path,
+    )
+    assert_apart(server, processes=5)
+
+
 # -- a server that forks its workers --------------------------------------------------------------
 
 PREFORK = (
