@@ -102,12 +102,17 @@ def _machine(records: Mapping[str, Record], latest: Record) -> Iterator[str]:
     loads = sorted(record.load for record in records.values())
     for what, value in latest.machine.items():
         yield f"- {what}: {value}"
-    yield f"- load average when a row began: {loads[0]} to {loads[-1]}"
+    busy = "; it had other things to do, so read the CPU columns" if _is_busy(latest, loads) else ""
+    yield f"- load average when a row began: {loads[0]} to {loads[-1]}{busy}"
     yield f"- measured on {' and '.join(sorted({record.day for record in records.values()}))}"
     versions = {
         name: number for record in records.values() for name, number in record.versions.items()
     }
     yield f"- versions: {', '.join(f'{name} {versions[name]}' for name in sorted(versions))}"
+
+
+def _is_busy(latest: Record, loads: list[float]) -> bool:
+    return loads[-1] > int(latest.machine.get("cores", "1")) + 1  # a row itself is about one
 
 
 def explanations(text: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -155,6 +156,13 @@ def test_a_page_without_misses_says_so() -> None:
     text = report.page({"crowd": record(ROWS["crowd"])}, {})
     assert "## What was missed\n\nNothing.\n" in text
     assert ROWS["get"].title not in text
+
+
+def test_a_busy_machine_is_pointed_out() -> None:
+    calm = report.page({"crowd": record(ROWS["crowd"])}, {})
+    assert "- load average when a row began: 0.5 to 0.5\n" in calm
+    busy = report.page({"crowd": replace(record(ROWS["crowd"]), load=9.0)}, {})
+    assert "9.0 to 9.0; it had other things to do" in busy
 
 
 def test_explanations_are_the_sections_named_like_rows() -> None:
