@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import netrc  # noqa: F401  (requests would import it in its first call, see forks.importing)
 import os
 import sys
 from collections.abc import Callable

@@ -6,7 +6,11 @@ import os
 import threading
 from collections.abc import Callable
 
-__all__ = ["look", "reset_in_child"]
+__all__ = ["importing", "look", "reset_in_child"]
+
+# Whatever is imported on first use is imported inside this, so that no thread is at it while the
+# process forks: the child would wait for ever for a module that is half imported.
+importing = threading.Lock()
 
 _resets: list[Callable[[], object]] = []
 _pid = os.getpid()
@@ -41,8 +45,13 @@ def _begin_anew() -> None:
 def _after_fork() -> None:
     global _lock  # noqa: PLW0603  (the parent may have held it)
     _lock = threading.Lock()
+    importing.release()
     _begin_anew()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=importing.acquire,
+        after_in_parent=importing.release,
+        after_in_child=_after_fork,
+    )

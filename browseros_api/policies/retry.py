@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, cast
 from requests import PreparedRequest, RequestException, Response
 
 from ..errors import CircuitOpenError
+from ..forks import importing
 from ..journal import Journal, masked_url
 from ..pipeline import Exchange, Proceed
 from ..settings import Settings
@@ -118,9 +119,8 @@ class Retry:
     def _ask_again(
         self, exchange: Exchange, proceed: Proceed[Exchange], outcome: Outcome
     ) -> Outcome:
-        # Only here, and not at the head of the file: importing tenacity imports asyncio.
-        from tenacity import DoAttempt, DoSleep, RetryCallState, Retrying  # noqa: PLC0415
-
+        with importing:  # and not at the head of the file: importing tenacity imports asyncio
+            from tenacity import DoAttempt, DoSleep, RetryCallState, Retrying  # noqa: PLC0415
         # One of its own for each exchange: callbacks may call the session again in this thread.
         retrying = Retrying(
             retry=lambda s: self._is_worth_repeating(exchange, _outcome(s), s.attempt_number),

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import requests
 
-from browseros_api.testing import ApiServer
+from browseros_api.testing import ApiServer, Reply
 from tests.composition.forking import assert_apart, echo_pid
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
@@ -164,6 +164,51 @@ if __name__ == "__main__":
     )
     users = {received.headers["X-Pid"] for received in server.requests}
     assert_apart(server, processes=len(users))
+
+
+def test_what_a_thread_is_importing_does_not_matter(server: ApiServer, tmp_path: Path) -> None:
+    """A child would wait for ever for a module that is half imported."""
+    server.script("/flaky", Reply(503), Reply(json={}))
+    server.script("/flaky-too", Reply(503), Reply(json={}))
+    run(
+        COMMON
+        + """
+import importlib.abc, importlib.machinery
+
+reached, release = threading.Event(), threading.Event()
+
+class Slow(importlib.abc.MetaPathFinder):
+    # What is imported from now on is half there for a while.
+    def find_spec(self, name, path=None, target=None):
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        if name in ("tenacity", "netrc"):
+            execute = spec.loader.exec_module
+            def slowly(module):
+                reached.set()
+                release.wait(20)
+                execute(module)
+            spec.loader.exec_module = slowly
+        return spec
+
+sys.meta_path.insert(0, Slow())
+thread = threading.Thread(target=lambda: SESSION.get(f"{URL}flaky", timeout=20))
+thread.start()
+assert reached.wait(20)
+threading.Timer(0.2, release.set).start()
+pid = os.fork()
+if pid == 0:
+    status = 1
+    try:
+        assert SESSION.get(f"{URL}flaky-too", timeout=20).ok
+        status = 0
+    finally:
+        os._exit(status)
+assert os.waitpid(pid, 0)[1] == 0
+thread.join()
+""",
+        *(server.url("/"), "fork"),
+        folder=tmp_path,
+    )
 
 
 def test_a_child_that_was_forked_in_c_begins_anew_too(server: ApiServer, tmp_path: Path) -> None:
