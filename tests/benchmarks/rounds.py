@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
-from statistics import mean
+from statistics import median
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -44,7 +44,7 @@ def measure(
 
 
 def taken(workers: Mapping[str, Turning], *, turns: int, number: int) -> dict[str, Extras]:
-    """One round: so many turns of each, and what they have found on average."""
+    """One round: so many turns of each, and the median of what they have found."""
     order = list(workers)
     found: dict[str, list[Extras]] = {name: [] for name in order}
     for turn in range(turns):
@@ -52,7 +52,7 @@ def taken(workers: Mapping[str, Turning], *, turns: int, number: int) -> dict[st
         for name in order[first:] + order[:first]:
             found[name].append(workers[name].turn())
     return {
-        name: {what: mean(one[what] for one in each) for what in each[0]}
+        name: {what: median(one[what] for one in each) for what in each[0]}
         for name, each in found.items()
     }
 

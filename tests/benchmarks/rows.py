@@ -30,7 +30,7 @@ class Row:
         contenders: by the name under which they are reported; ours goes first.
         seconds: how long a turn takes, about, where ``calls`` does not say how many it is.
         quick: how many calls it is when there is no time.
-        turns: how many turns each contender has in a round.
+        turns: how many turns each contender has in a round; the one in the middle counts.
         rounds: how many rounds there are, where it is not for the caller to say.
         warm_up: whether a turn is taken before it counts.
         is_threaded: whether most of its work is done in threads that it starts.
@@ -40,10 +40,10 @@ class Row:
     how: str
     contenders: Mapping[str, Contender]
     figures: tuple[Figure, ...]
-    seconds: float = 0.2
+    seconds: float = 0.12
     calls: int | None = None
     quick: int | None = None
-    turns: int = 3
+    turns: int = 5
     rounds: int | None = None
     warm_up: bool = True
     is_threaded: bool = False
@@ -121,7 +121,7 @@ ROWS: dict[str, Row] = {
     ),
     "threads": Row(
         title="20,000 GETs in 32 threads, `get_many`",
-        how="New URLs, decoded; ten turns of 2,000 in each round.  requests has a "
+        how="New URLs, decoded; ten turns of 2,000 in each round. requests has a "
         "`ThreadPoolExecutor` and one session whose pool has a place for each thread.",
         contenders={
             "ours": _many("ours_many:get_many", workers=32),
@@ -137,7 +137,7 @@ ROWS: dict[str, Row] = {
     ),
     "gather": Row(
         title="`gather` of 1,000 awaited GETs over 100 connections",
-        how="New URLs, decoded.  requests stands behind `run_in_executor` with 100 threads.",
+        how="New URLs, decoded. requests stands behind `run_in_executor` with 100 threads.",
         contenders={
             "ours": _many("ours_many:gather", connections=100),
             "aiohttp": _many("with_aiohttp:gather", "peers", connections=100),
@@ -153,7 +153,7 @@ ROWS: dict[str, Row] = {
                 at_least=True,
             ),
         ),
-        calls=1000, quick=100, is_threaded=True,
+        calls=1000, quick=100, turns=3, is_threaded=True,
     ),
     "crowd": Row(
         title="100 threads want the same of an origin that takes 200 ms",
@@ -167,7 +167,7 @@ ROWS: dict[str, Row] = {
             Own(name="requests at the origin", who="ours", of="asked", by=max, target=1),
             Own(name="time ÷ one call", who="ours", of="times", target=1.3, aim=1.1),
         ),
-        calls=1, turns=2, is_threaded=True,
+        calls=2, turns=1, is_threaded=True,
     ),
     "open": Row(
         title="an open circuit rejects",
@@ -193,12 +193,12 @@ ROWS: dict[str, Row] = {
                 target=1.25, aim=1.1,
             ),
         ),
-        calls=5,
+        calls=2,
     ),
     "memory": Row(
         title="1,000,000 URLs over 100,000 endpoints and 1,000 hosts",
         how="Each answer may be kept, and so the cache is always full; the hosts are names that "
-        "only this process knows, for the fast server.  Resident memory after each 50,000.",
+        "only this process knows, for the fast server. Resident memory after each 50,000.",
         contenders={"ours": Contender("ours_sizes:remembering")},
         figures=(
             Growth(name="most ÷ that after 50,000", who="ours", of="memory", target=1.05, aim=1.02),
