@@ -23,13 +23,14 @@ _PANELS = (
     ("threads", "GETs in 32 threads: calls per second, more is better", True),
     ("gather", "awaited GETs at once: calls per second, more is better", True),
 )
-_STYLE = {
+_STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 9,
     "text.color": _INK,
     "xtick.color": _INK,
     "ytick.color": _INK,
     "axes.edgecolor": _INK,
+    "figure.constrained_layout.hspace": 0.1,
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "benchmarks",  # the same readings give the same file
 }
@@ -44,7 +45,6 @@ def draw(records: Mapping[str, Record], file: Path) -> None:
             axes = figure.add_subplot((len(panels) + 1) // 2, 2, place)
             _bars(axes, records[row].readings, is_throughput)
             axes.set_title(title, loc="left", fontsize=9)
-        figure.get_layout_engine().set(hspace=0.1)
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
 
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tests.benchmarks.peers.site import Site
@@ -63,7 +63,7 @@ def importing(module: str, checkout: str) -> str:
 
 
 @contextmanager
-def profiled_threads(timer: object) -> Iterator[list[cProfile.Profile]]:
+def profiled_threads(timer: Callable[[], float]) -> Iterator[list[cProfile.Profile]]:
     """Within, each thread that is started has a profile; it is in the list when it has ended."""
     profiles: list[cProfile.Profile] = []
     run = threading.Thread.run
@@ -80,7 +80,7 @@ def profiled_threads(timer: object) -> Iterator[list[cProfile.Profile]]:
 
 
 @contextmanager
-def _profile(timer: object, profiles: list[cProfile.Profile]) -> Iterator[None]:
+def _profile(timer: Callable[[], float], profiles: list[cProfile.Profile]) -> Iterator[None]:
     profile = cProfile.Profile(timer)
     try:
         profile.enable()

@@ -31,11 +31,11 @@ def _lines(name: str, row: Row, readings: Readings) -> Iterator[str]:
         time, cpu = _medians(readings, who)
         yield f"    {who:<30}{time:>12} µs    CPU {cpu:>12} µs"
     for figure in row.figures:
-        found, cpu = figure.found(readings), figure.by_processor(readings)
-        more = f"; CPU {_short(cpu.value)}" if cpu else ""
-        wanted = f"{_bound(figure, figure.target)}, then {_bound(figure, figure.aim)}"
+        found, processor = figure.found(readings), figure.by_processor(readings)
+        more = f"; CPU {_short(processor.value)}" if processor else ""
+        bounds = f"{_bound(figure, figure.target)}, then {_bound(figure, figure.aim)}"
         verdict = figure.verdict(found.value)
-        yield f"  {figure.name:<32}{_spread(found)}{more}   [{wanted}] {verdict}"
+        yield f"  {figure.name:<32}{_spread(found)}{more}   [{bounds}] {verdict}"
 
 
 # -- for the documentation -----------------------------------------------------------------------
