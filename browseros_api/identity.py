@@ -16,19 +16,18 @@ from typing import Any
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
-from requests.auth import HTTPBasicAuth, HTTPDigestAuth, HTTPProxyAuth
 from requests.cookies import RequestsCookieJar, cookiejar_from_dict, merge_cookies
-from requests.sessions import merge_setting
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_netrc_auth
 
-from .environment import Environment
-from .keys import ALL_COOKIES, NEVER_SELECTS, Unnamable, digest, effective_headers, frozen
+from .askers import Askers, frozen_auth, is_plain
+from .keys import ALL_COOKIES, NEVER_SELECTS, Unnamable, digest, effective_headers, frozen, thawed
+from .preparing import Template, prepared_url
 from .ways import Ways
 
-__all__ = ["Identity", "Name"]
+__all__ = ["Identity", "Name", "Question"]
 
-_MEMO = 4096  # names remembered at least; more where the cache holds more
+_MEMO = 4096  # questions remembered at least; more where the cache holds more
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,59 +42,89 @@ class Name:
     resource: str
 
 
+class Question:
+    """Who asks for what, word for word, but for a body.
+
+    ``url`` is as it will be sent; ``template`` is what requests makes of the rest, or None where
+    only requests can tell, at the time.
+    """
+
+    __slots__ = ("asker", "auth", "headers", "jars", "method", "name", "template", "url", "way")
+
+    def __init__(self, raw: _Raw) -> None:
+        self.method, url, params, self.headers, self.auth, self.jars, *self.way, self.asker = raw
+        self.url = prepared_url(url, thawed(params), self.asker.session.params)
+        self.template: Template | None = None
+        if self.jars is None and isinstance(url, str) and is_plain(self.auth):
+            self.template = self.asker.template(self.method, url, self.headers, self.auth)
+        self.name: Name | None = None
+
+
 class Identity:
-    """Names calls, and remembers the names of those asked before."""
+    """Knows questions, and the names of those that may be shared."""
 
     def __init__(self, own: type[BaseAdapter] = HTTPAdapter, *, remembered: int = _MEMO) -> None:
         self._ways = Ways(own)
-        self._environment = Environment()
+        self._askers = Askers()
         self._remembered = max(remembered, _MEMO)
-        # Raw arguments to names.  Single reads and writes of a dict are atomic; when it is full it
-        # starts afresh, since a name lost only costs computing it again.
-        self._names: dict[Any, Name] = {}
+        # Single reads and writes of a dict are atomic; when it is full it starts afresh, since a
+        # question lost only costs working it out again.
+        self._known: dict[_Raw, Question] = {}
+
+    def question(
+        self, session: requests.Session, method: str, arguments: Mapping[str, Any]
+    ) -> Question | None:
+        """What ``session.request(**arguments)`` asks; None: it has no exact words."""
+        try:
+            raw = self._raw(session, method, arguments)
+            known = self._known.get(raw)
+            if known is None:
+                known = Question(raw)
+                if len(self._known) >= self._remembered:
+                    self._known.clear()
+                self._known[raw] = known
+            return known
+        except (Unnamable, *_UNREADABLE):
+            return None
 
     def name(
         self, session: requests.Session, method: str, arguments: Mapping[str, Any]
     ) -> Name | None:
         """The name of ``session.request(**arguments)``; None: it is shared with nobody."""
+        question = self.question(session, method, arguments)
+        return None if question is None else self.name_of(question, session, arguments)
+
+    def name_of(
+        self, question: Question, session: requests.Session, arguments: Mapping[str, Any]
+    ) -> Name | None:
+        """The name of this question, which ``session`` has just been asked with ``arguments``."""
+        if question.name is not None:
+            return question.name
         try:
-            raw = self._raw(session, method, arguments)
-            known = self._names.get(raw)
-            if known is None:
-                known = _named(session, method, arguments, raw)
-                if len(self._names) >= self._remembered:
-                    self._names.clear()
-                self._names[raw] = known
-            return known
+            name = _named(question, session, arguments)
+            if _jars(session.cookies, arguments.get("cookies")) == question.jars:
+                question.name = name
+            return name
         except (Unnamable, *_UNREADABLE):
             return None
 
     def _raw(self, session: requests.Session, method: str, arguments: Mapping[str, Any]) -> _Raw:
         given = arguments.get
+        asker = self._askers.of(session)
+        url, auth = given("url"), given("auth")
+        find = getattr(session, "find_adapter", session.get_adapter)
         return (
             method,
-            frozen(given("url")),
+            frozen(url),
             frozen(given("params")),
-            frozen(session.params) if session.params else None,
-            _frozen_headers(session.headers),
             frozen(given("headers")),
-            _named_auth(session.auth if given("auth") is None else given("auth")),
+            frozen_auth(session.auth if auth is None else auth),
             _jars(session.cookies, given("cookies")),
-            (
-                frozen(given("allow_redirects", True)),
-                *[frozen(given(name)) for name in ("proxies", "verify", "cert")],
-                *[frozen(own) for own in (session.proxies, session.verify, session.cert)],
-                self._way(session, given("url")),
-            ),
-            self._trusted() if session.trust_env else None,
+            frozen(given("allow_redirects", True)),
+            *[frozen(given(name)) for name in ("proxies", "verify", "cert")],
+            self._ways.number(session.adapters, find, url),
+            asker,
         )
-
-    def _way(self, session: requests.Session, url: Any) -> int:
-        find = getattr(session, "find_adapter", session.get_adapter)
-        return self._ways.number(session.adapters, find, url)
-
-    def _trusted(self) -> tuple[Any, ...]:
-        return (self._environment.variables(), self._environment.netrc_stamp())
 
 
 _Raw = tuple[Any, ...]
@@ -111,42 +140,25 @@ _EVERYTHING = attrgetter(
 _UNREADABLE = (AttributeError, TypeError, ValueError, RuntimeError, requests.RequestException)
 
 
-def _named(session: requests.Session, method: str, arguments: Mapping[str, Any], raw: _Raw) -> Name:
-    url = arguments["url"]
-    *_, auth, jars, route, trusted = raw
-    prepared = requests.PreparedRequest()
-    prepared.prepare_url(url, merge_setting(arguments.get("params") or {}, session.params))
-    asked = str(prepared.url).partition("#")[0]
-    headers = effective_headers(session.headers, arguments.get("headers"))
+def _named(question: Question, session: requests.Session, arguments: Mapping[str, Any]) -> Name:
+    asker, auth = question.asker, question.auth
+    asked = question.url.partition("#")[0]
+    headers = effective_headers(asker.session.headers, thawed(question.headers))
     selecting = {name: value for name, value in headers.items() if name not in NEVER_SELECTS}
-    if trusted and trusted[1] and auth is None:
+    if asker.trusted and asker.trusted[1] and auth is None:
         # The stamp of the file is in the key too: redirects may need what it says of other hosts.
-        auth = ("netrc", get_netrc_auth(url))
+        auth = ("netrc", get_netrc_auth(arguments["url"]))
     cookie = None
-    if jars is not None:
+    if question.jars is not None:
         cookie, headers[ALL_COOKIES] = _cookies(session, arguments, headers)
-    key = digest("1", method, asked, selecting, auth, cookie, route, trusted)
+    way = (*question.way, *asker.way)
+    key = digest("1", question.method, asked, selecting, auth, cookie, way, asker.trusted)
     return Name(key, headers, asked.partition("?")[0])
-
-
-def _frozen_headers(headers: Any) -> Any:
-    store = getattr(headers, "_store", None)  # requests' own mapping: ten times faster than items()
-    return tuple(store.values()) if store is not None else frozen(headers)
-
-
-def _named_auth(auth: Any) -> tuple[Any, ...] | None:
-    if auth is None:
-        return None
-    if isinstance(auth, tuple) and len(auth) == 2:
-        return ("basic", *[frozen(part) for part in auth])
-    if type(auth) in (HTTPBasicAuth, HTTPProxyAuth, HTTPDigestAuth):
-        return (type(auth).__name__, frozen(auth.username), frozen(auth.password))
-    raise Unnamable(f"auth of type {type(auth).__name__}")  # it may change who asks at any time
 
 
 def _jars(own: Any, given: Any) -> tuple[Any, ...] | None:
     """The cookies of a session and of a call that have not expired; None if there are none."""
-    if not given and next(iter(own), None) is None:
+    if not given and (not getattr(own, "_cookies", own) or next(iter(own), None) is None):
         return None
     now = int(time.time())  # as the standard library has it
     return tuple(

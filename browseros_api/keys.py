@@ -20,6 +20,7 @@ __all__ = [
     "effective_headers",
     "fingerprint",
     "frozen",
+    "thawed",
 ]
 
 # Stands among a call's headers for every cookie that its session could send on redirects, wherever
@@ -132,10 +133,32 @@ def frozen(value: Any) -> Any:
     kind = type(value)
     if kind is str or kind is int or value is None or kind is bytes:
         return value
-    if isinstance(value, Mapping):
-        return ("map", *[(frozen(name), frozen(part)) for name, part in value.items()])
+    if kind is bool:
+        return _TRUE if value else _FALSE
     if kind is list or kind is tuple:
         return (kind.__name__, *[frozen(part) for part in value])
-    if kind is bool or kind is float:
-        return (kind.__name__, repr(value))
+    if kind is float:
+        return ("float", repr(value))
+    if isinstance(value, Mapping):
+        return ("map", *[(frozen(name), frozen(part)) for name, part in value.items()])
     raise Unnamable(f"{kind.__name__} cannot be named")
+
+
+_TRUE, _FALSE = ("bool", "True"), ("bool", "False")
+
+
+def thawed(value: Any) -> Any:
+    """What was ``frozen``; of a mapping, a dict with the same items."""
+    if type(value) is not tuple:
+        return value
+    kind, *parts = value
+    if kind == "map":
+        names = {thawed(name): thawed(part) for name, part in parts}
+        if len(names) < len(parts):
+            raise Unnamable("a mapping that has a name twice")
+        return names
+    if kind == "bool":
+        return value == _TRUE
+    if kind == "float":
+        return float(parts[0])
+    return [thawed(part) for part in parts] if kind == "list" else tuple(map(thawed, parts))

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 
 from .replicas import Snapshot
+
+if TYPE_CHECKING:
+    from .identity import Question
 
 __all__ = ["SAFE_METHODS", "Call", "Exchange", "Proceed", "Step", "compose", "resource_of"]
 
@@ -33,6 +36,8 @@ class Call:
     sent, by lower-case name, and ``resource`` is the URL without its query, both only with a key.
     ``deadline`` is an instant of the session's clock, ``attempt_timeout`` the seconds that one
     attempt may take, ``patience`` the seconds of silence that the caller accepts (``None``: any).
+    ``question`` is who asks for what, if there are exact words for it, and ``extra`` a header that
+    was added to those which were given.
     The last group is written while the call runs, by the one thread that runs it.
     """
 
@@ -47,6 +52,8 @@ class Call:
     deadline: float | None = None
     attempt_timeout: float | None = None
     patience: float | None = None
+    question: Question | None = None
+    extra: tuple[str, str] | None = None
 
     began: float | None = None
     epoch: int = 0

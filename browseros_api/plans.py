@@ -63,10 +63,13 @@ def planned(
     elif settings.attempt_timeout is not None:  # its timeouts bound attempts: a call's own as well
         call.attempt_timeout = _seconds(timeout)
     call.patience = _patience(timeout, call.attempt_timeout)
+    # A word for a class behind us may mean anything.
+    if is_exact and arguments.keys() <= _KNOWN:
+        call.question = engine.identity.question(session, call.method, arguments)
     if settings.idempotency_keys and method in _KEYED:
-        _add_idempotency_key(session, arguments)
-    elif method in _NAMED and is_exact and _is_shareable(session, arguments):
-        name = engine.identity.name(session, call.method, arguments)
+        _add_idempotency_key(session, call)
+    elif method in _NAMED and call.question and _is_shareable(session, arguments):
+        name = engine.identity.name_of(call.question, session, arguments)
         if name is not None:
             call.key, call.headers, call.resource = name.key, name.headers, name.resource
     return call
@@ -83,10 +86,11 @@ def _seconds(timeout: Any) -> float | None:
     return read if isinstance(read, (int, float)) and read > 0 else None  # else requests will say
 
 
-def _add_idempotency_key(session: requests.Session, arguments: dict[str, Any]) -> None:
-    given = arguments.get("headers") or {}
+def _add_idempotency_key(session: requests.Session, call: Call) -> None:
+    given = call.arguments.get("headers") or {}
     if not any(_lower(name) == "idempotency-key" for name in (*given, *session.headers)):
-        arguments["headers"] = {**given, "Idempotency-Key": str(uuid.uuid4())}
+        call.extra = ("Idempotency-Key", str(uuid.uuid4()))
+        call.arguments["headers"] = {**given, call.extra[0]: call.extra[1]}
 
 
 def _lower(name: Any) -> Any:
@@ -98,9 +102,7 @@ def _is_shareable(session: requests.Session, arguments: Mapping[str, Any]) -> bo
     given = arguments.get
     if given("data") or given("files") or given("hooks") or given("json") is not None:
         return False
-    if session.stream if given("stream") is None else given("stream"):
-        return False
-    return arguments.keys() <= _KNOWN  # a word for a class behind us may mean anything
+    return not (session.stream if given("stream") is None else given("stream"))
 
 
 def is_exact(kind: type, door: type) -> bool:

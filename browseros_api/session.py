@@ -19,6 +19,7 @@ from .pipeline import Call, Proceed, compose
 from .plans import UNSET, is_exact, planned
 from .policies.breakers import CircuitBreaker
 from .settings import Settings
+from .shortcut import prepared
 from .transport.adapter import PoolingAdapter
 
 __all__ = ["UNSET", "ResilienceMixin", "Session"]
@@ -167,7 +168,17 @@ class ResilienceMixin(GuardedExchange):
             # Hooks of a call's own replace the session's: what is shared is the answer unheard.
             arguments = {**arguments, "hooks": {"response": [_deaf]}}
         with self._engine.making(call):
-            return cast(Response, super().request(**arguments))  # type: ignore[misc]
+            request = prepared(cast(requests.Session, self), call)
+            if request is None:
+                return cast(Response, super().request(**arguments))  # type: ignore[misc]
+            given = arguments.get
+            own = (given("stream"), given("verify"), given("cert"))
+            return self.send(
+                request,
+                timeout=given("timeout"),
+                allow_redirects=given("allow_redirects", True),
+                **self.merge_environment_settings(request.url, {}, *own),
+            )
 
     # -- what can be asked and told --------------------------------------------------------------
 

@@ -12,12 +12,12 @@ __all__ = ["FAMILIES", "FLOORS", "LONGEST", "WRAPPED", "House", "Module", "looks
 # Which floor each module or package stands on; the root package, which has no name here, too.
 FLOORS = {
     0: (
-        *("abroad", "addresses", "bodies", "checks", "environment", "errors", "forks"),
-        *("identity", "journal", "keys", "lines", "pipeline", "replicas", "settings"),
-        *("timer", "verbs", "ways"),
+        *("abroad", "addresses", "askers", "bodies", "checks", "environment", "errors"),
+        *("forks", "identity", "journal", "keys", "lines", "pipeline", "preparing", "replicas"),
+        *("settings", "timer", "verbs", "ways"),
     ),
     1: ("policies", "stores", "transport"),
-    2: ("engine", "guard", "plans", "session", "wire", "witness"),
+    2: ("engine", "guard", "plans", "session", "shortcut", "wire", "witness"),
     3: ("api", "batches", "client", "installing", "script"),
     4: ("", "aio"),
     5: ("cli", "views"),

@@ -700,7 +700,7 @@ def test_the_memory_of_names_is_bounded() -> None:
     identity, session = Identity(remembered=10), requests.Session()
     for number in range(5000):
         identity.name(session, "GET", {"url": f"http://h/{number}"})
-    assert len(identity._names) <= 4096
+    assert len(identity._known) <= 4096
 
 
 def test_a_session_that_changes_is_named_anew() -> None:

@@ -1,0 +1,96 @@
+"""Requests as requests prepares them; what many have in common is prepared only once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from operator import itemgetter
+from typing import Any
+
+import requests
+from requests import PreparedRequest, models, sessions
+from requests.cookies import RequestsCookieJar
+from requests.structures import CaseInsensitiveDict
+
+__all__ = ["STOCK", "Template", "is_untouched", "prepared_url"]
+
+STOCK = requests.Session  # the name may be given to a class of ours later
+
+# What requests prepares with.  Where somebody has put something else in its place, a mock say,
+# nothing that was prepared before tells what it would make of a request.
+_TOOLS = itemgetter(
+    *("CaseInsensitiveDict", "PreparedRequest", "Request", "RequestsCookieJar"),
+    *("cookiejar_from_dict", "get_netrc_auth", "merge_cookies", "merge_hooks", "merge_setting"),
+)
+_STEPS = itemgetter("request", "prepare_request")
+
+
+def _tools() -> tuple[Any, ...]:
+    encode = models.RequestEncodingMixin._encode_params
+    return (_TOOLS(vars(sessions)), _STEPS(vars(STOCK)), vars(PreparedRequest), encode)
+
+
+_ORIGINALS = tuple(dict(part) if isinstance(part, Mapping) else part for part in _tools())
+
+
+def is_untouched() -> bool:
+    """Whether requests prepares requests itself, as it always has."""
+    return _tools() == _ORIGINALS
+
+
+def prepared_url(url: str, params: Any, defaults: Any) -> str:
+    """``url`` with its parameters, as it will be asked for; ``defaults`` are the session's."""
+    request = PreparedRequest()
+    request.prepare_url(url, sessions.merge_setting(params or {}, defaults))
+    return str(request.url)
+
+
+class Template:
+    """A request without a body, which is the same for each URL of an origin, save for the URL.
+
+    ``takes_body`` tells whether a body can still be put in: whether all its headers are those that
+    were given, after which the body's would come.
+    """
+
+    __slots__ = ("_bare", "_whole", "takes_body")
+
+    def __init__(
+        self, session: requests.Session, method: str, url: str, *, headers: Any, auth: Any
+    ) -> None:
+        request = requests.Request(method, url, headers=headers, auth=auth)
+        prepared = STOCK.prepare_request(session, request)
+        self._whole = vars(prepared)
+        self._bare = prepared.headers._store
+        given = sessions.merge_setting(request.headers, session.headers, CaseInsensitiveDict)
+        names = [_native(name).lower() for name in given]
+        if [*self._bare] == [*names, "content-length"]:  # that of no body: 0
+            self._bare = self._bare.copy()
+            del self._bare["content-length"]
+        self.takes_body = [*self._bare] == names
+
+    def request(self, url: str) -> PreparedRequest:
+        """A new one, without a body."""
+        return self._filled(url, self._whole["headers"]._store)
+
+    def request_with(
+        self, url: str, *, data: Any, json: Any, extra: tuple[str, str] | None
+    ) -> PreparedRequest:
+        """A new one with a body, and with an ``extra`` header after those that were given."""
+        request = self._filled(url, self._bare)
+        if extra is not None:
+            request.headers[extra[0]] = extra[1]
+        request.prepare_body(data or {}, [], json)
+        return request
+
+    def _filled(self, url: str, store: Any) -> PreparedRequest:
+        headers: CaseInsensitiveDict[Any] = CaseInsensitiveDict.__new__(CaseInsensitiveDict)
+        headers._store = store.copy()
+        request = PreparedRequest.__new__(PreparedRequest)
+        own = request.__dict__
+        own.update(self._whole)
+        own["url"], own["headers"] = url, headers
+        own["_cookies"], own["hooks"] = RequestsCookieJar(), {"response": []}
+        return request
+
+
+def _native(name: Any) -> str:
+    return name.decode("ascii") if isinstance(name, bytes) else str(name)
