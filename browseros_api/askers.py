@@ -10,14 +10,14 @@ from requests.cookies import RequestsCookieJar
 from requests.hooks import default_hooks
 from requests.structures import CaseInsensitiveDict
 
-from .environment import Environment
+from .environment import SYSTEM_HAS_A_SAY, Environment
 from .keys import Unnamable, frozen, thawed
+from .memo import Memo
 from .preparing import STOCK, Template
 
 __all__ = ["Asker", "Askers", "frozen_auth", "is_plain"]
 
-_MOST_ASKERS = 256
-_MOST_TEMPLATES = 256  # of each of them
+_MOST = 256  # askers, and templates and settings of each
 _EMPTY = frozen({})
 
 
@@ -28,27 +28,41 @@ class Asker:
     cannot be taken for what it said before.
     """
 
-    __slots__ = ("_templates", "session", "trusted", "way")
+    __slots__ = ("_settings", "_templates", "session", "trusted", "way")
 
     def __init__(self, raw: tuple[Any, ...]) -> None:
-        headers, params, *self.way, self.trusted = raw
+        headers, params, stream, *self.way, self.trusted = raw
         # Of requests' own class, and nobody else's: what it prepares is what requests prepares.
         stand_in = self.session = STOCK.__new__(STOCK)
         stand_in.headers = _thawed_headers(headers)
-        stand_in.params = thawed(params)
+        stand_in.params, stand_in.stream = thawed(params), thawed(stream)
+        stand_in.proxies, stand_in.verify, stand_in.cert = map(thawed, self.way)
         stand_in.auth, stand_in.cookies, stand_in.hooks = None, RequestsCookieJar(), default_hooks()
         stand_in.trust_env = self.trusted is not None
-        self._templates: dict[Any, Template] = {}
+        self._templates: Memo[Template] = Memo(_MOST)
+        self._settings: Memo[dict[str, Any]] = Memo(_MOST)
 
     def template(self, method: str, url: str, headers: Any, auth: Any) -> Template:
         """What a request without a body is, save its URL; ``headers`` and ``auth`` are frozen."""
         key = (method, tuple(url.split("/", 3)[:3]), headers, auth)
         known = self._templates.get(key)
         if known is None:
-            if len(self._templates) >= _MOST_TEMPLATES:
-                self._templates.clear()
             given = {"headers": thawed(headers), "auth": _thawed_auth(auth)}
-            known = self._templates[key] = Template(self.session, method, url, **given)
+            known = self._templates.keep(key, Template(self.session, method, url, **given))
+        return known
+
+    def settings(self, url: str, *given: Any) -> dict[str, Any] | None:
+        """What requests is to tell the adapter; ``given`` are stream, verify and cert, frozen.
+
+        None where only requests can tell, at the time.
+        """
+        if SYSTEM_HAS_A_SAY:
+            return None
+        key = (tuple(url.split("/", 3)[:3]), given)
+        known = self._settings.get(key)
+        if known is None:
+            asked = (url, {}, *map(thawed, given))
+            known = self._settings.keep(key, STOCK.merge_environment_settings(self.session, *asked))
         return known
 
 
@@ -57,8 +71,7 @@ class Askers:
 
     def __init__(self) -> None:
         self._environment = Environment()
-        # Single reads and writes of a dict are atomic; when it is full it starts afresh.
-        self._known: dict[tuple[Any, ...], Asker] = {}
+        self._known: Memo[Asker] = Memo(_MOST)
 
     def of(self, session: requests.Session) -> Asker:
         """Who asks if ``session`` does; ``Unnamable`` is raised if that cannot be said exactly."""
@@ -68,20 +81,14 @@ class Askers:
             if type(headers) is CaseInsensitiveDict
             else ("map", frozen(headers)),
             _EMPTY if session.params == {} else frozen(session.params),
+            frozen(session.stream),
             _EMPTY if session.proxies == {} else frozen(session.proxies),
             frozen(session.verify),
             frozen(session.cert),
-            self._trusted() if session.trust_env else None,
+            self._environment.says() if session.trust_env else None,
         )
         known = self._known.get(raw)
-        if known is None:
-            if len(self._known) >= _MOST_ASKERS:
-                self._known.clear()
-            known = self._known[raw] = Asker(raw)
-        return known
-
-    def _trusted(self) -> tuple[Any, ...]:
-        return (self._environment.variables(), self._environment.netrc_stamp())
+        return self._known.keep(raw, Asker(raw)) if known is None else known
 
 
 def _thawed_headers(headers: tuple[Any, ...]) -> Any:

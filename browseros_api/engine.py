@@ -17,11 +17,8 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from .environment import MergedSettings
 from .errors import ClientClosed
 from .forks import reset_in_child
 from .identity import Identity
@@ -53,7 +50,6 @@ class Engine:
         self.closing = threading.Event()
         self.adapter = PoolingAdapter(settings)
         self.identity = Identity(PoolingAdapter, remembered=2 * settings.cache_max_entries)
-        self.merged = MergedSettings()
         self.meter = Meter(clock=self.clock)
         self.cache = Cache(settings, clock=self.clock, journal=self.journal)
         self.flights = Flights(clock=self.clock, journal=self.journal)
@@ -71,7 +67,7 @@ class Engine:
         if _witness is not None:
             self.account = Account(_witness, self.retry, self.adapter)
             self.meter.listener = self.account.end
-        self.thread = threading.local()
+        self.thread = _Here()
         self.session: weakref.ref[Any] | None = None  # whose it is, once that has been said
         _ENGINES.add(self)
 
@@ -103,18 +99,11 @@ class Engine:
     @property
     def current(self) -> Call | None:
         """The call that this thread is making."""
-        call: Call | None = getattr(self.thread, "call", None)
-        return call
+        return self.thread.call
 
-    @contextmanager
-    def making(self, call: Call) -> Iterator[None]:
+    def making(self, call: Call) -> _Making:
         """Within, this thread makes ``call``: its exchanges belong to it."""
-        before = self.current
-        self.thread.call = call
-        try:
-            yield
-        finally:
-            self.thread.call = before
+        return _Making(self.thread, call)
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -128,7 +117,7 @@ class Engine:
 
     def reset_after_fork(self) -> None:
         """In a child: locks may be held by threads that exist no more, sockets are the parent's."""
-        self.thread = threading.local()
+        self.thread = _Here()
         is_closed, self.closing = self.closing.is_set(), threading.Event()
         if is_closed:
             self.closing.set()
@@ -151,6 +140,23 @@ class Engine:
         figures["rejected_requests"] = self.breakers.rejected
         figures["connections"] = self.adapter.statistics()
         return figures
+
+
+class _Here(threading.local):
+    call: Call | None = None
+
+
+class _Making:
+    __slots__ = ("_before", "_call", "_here")
+
+    def __init__(self, here: _Here, call: Call) -> None:
+        self._here, self._call = here, call
+
+    def __enter__(self) -> None:
+        self._before, self._here.call = self._here.call, self._call
+
+    def __exit__(self, *_: object) -> None:
+        self._here.call = self._before
 
 
 _ENGINES: weakref.WeakSet[Engine] = weakref.WeakSet()

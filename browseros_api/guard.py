@@ -21,6 +21,7 @@ from .engine import Engine
 from .forks import look
 from .lines import check_lines, check_parts
 from .pipeline import Call, Exchange, Proceed, compose
+from .shortcut import is_all, is_sent_as_ever
 from .transport.adapter import PoolingAdapter
 from .transport.inherited import disown
 
@@ -57,6 +58,7 @@ class GuardedExchange:
     def _compose_exchange(self) -> None:
         engine = self._engine
         self._exchange = compose(engine.exchange_steps(), engine.wire.transmit)
+        self._own_guard = _Guard(engine.adapter, self._exchange, engine)
         self._sent_by_hand = compose([engine.meter.time, *engine.call_steps()], self._send_counted)
 
     def prepare_request(self, request: Any) -> PreparedRequest:
@@ -77,6 +79,24 @@ class GuardedExchange:
             # requests took the time of the whole exchange: retries, delays and body included.
             if (seconds := hop.__dict__.pop("_answered_after", None)) is not None:
                 hop.elapsed = timedelta(seconds=seconds)
+        return response
+
+    def _send_prepared(
+        self, call: Call, request: PreparedRequest, options: dict[str, Any]
+    ) -> Response:
+        """The same for what was prepared for ``call``; often nothing follows from its answer."""
+        adapter = self.find_adapter(str(request.url))
+        is_usual = adapter is self._engine.adapter and is_sent_as_ever(cast(Any, self))
+        if not is_usual or options["stream"]:
+            return self.send(request, **options)
+        check_lines(request)
+        told = {name: value for name, value in options.items() if name != "allow_redirects"}
+        response = self._exchange(Exchange(request, told, call, adapter=adapter))
+        if not is_all(response):
+            call.answer = response
+            return self.send(request, **options)
+        response.elapsed = timedelta(seconds=response.__dict__.pop("_answered_after"))
+        response.connection = cast(HTTPAdapter, self._own_guard)
         return response
 
     def _call_by_hand(self, request: PreparedRequest, kwargs: dict[str, Any]) -> Call:
@@ -121,7 +141,9 @@ class GuardedExchange:
         return cast(BaseAdapter, find(url))
 
     def _guarded_adapter(self, url: str) -> BaseAdapter:
-        return _Guard(self.find_adapter(url), self._exchange, self._engine)
+        adapter = self.find_adapter(url)
+        own = adapter is self._engine.adapter
+        return self._own_guard if own else _Guard(adapter, self._exchange, self._engine)
 
     def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
         """On a redirect to another origin every secret stays behind."""
@@ -151,6 +173,9 @@ class _Guard(BaseAdapter):
     def send(self, request: PreparedRequest, **options: Any) -> Response:  # type: ignore[override]
         check_lines(request)
         call = self._engine.current or Call(str(request.method), str(request.url))
+        if call.answer is not None:  # it was sent already, and has come to more than an answer
+            response, call.answer = call.answer, None
+            return response
         response = self._steps(Exchange(request, options, call, adapter=self._adapter))
         response.connection = cast(HTTPAdapter, self)  # digest auth sends through it
         return response

@@ -16,13 +16,13 @@ from typing import Any
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
-from requests.cookies import RequestsCookieJar, cookiejar_from_dict, merge_cookies
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_netrc_auth
 
 from .askers import Askers, frozen_auth, is_plain
 from .keys import ALL_COOKIES, NEVER_SELECTS, Unnamable, digest, effective_headers, frozen, thawed
-from .preparing import Template, prepared_url
+from .memo import Memo
+from .preparing import Template, merged_cookies, prepared_url
 from .ways import Ways
 
 __all__ = ["Identity", "Name", "Question"]
@@ -45,31 +45,36 @@ class Name:
 class Question:
     """Who asks for what, word for word, but for a body.
 
-    ``url`` is as it will be sent; ``template`` is what requests makes of the rest, or None where
-    only requests can tell, at the time.
+    ``url`` is as it will be sent, ``template`` what requests makes of the rest, and ``settings``
+    what it tells the adapter; the two are None where only requests can tell, at the time.
     """
 
-    __slots__ = ("asker", "auth", "headers", "jars", "method", "name", "template", "url", "way")
+    __slots__ = (
+        *("asker", "auth", "headers", "jars", "method", "way"),
+        *("name", "settings", "template", "url"),
+    )
 
     def __init__(self, raw: _Raw) -> None:
-        self.method, url, params, self.headers, self.auth, self.jars, *self.way, self.asker = raw
+        self.method, url, params, self.headers, self.auth, self.jars, *way, stream, self.asker = raw
+        self.way = tuple(way)
+        _redirects, proxies, verify, cert, _number = way
         self.url = prepared_url(url, thawed(params), self.asker.session.params)
-        self.template: Template | None = None
-        if self.jars is None and isinstance(url, str) and is_plain(self.auth):
-            self.template = self.asker.template(self.method, url, self.headers, self.auth)
         self.name: Name | None = None
+        self.template: Template | None = None
+        self.settings: dict[str, Any] | None = None
+        if isinstance(url, str) and is_plain(self.auth):
+            self.template = self.asker.template(self.method, url, self.headers, self.auth)
+        if not proxies:
+            self.settings = self.asker.settings(self.url, stream, verify, cert)
 
 
 class Identity:
     """Knows questions, and the names of those that may be shared."""
 
     def __init__(self, own: type[BaseAdapter] = HTTPAdapter, *, remembered: int = _MEMO) -> None:
+        self.askers = Askers()
         self._ways = Ways(own)
-        self._askers = Askers()
-        self._remembered = max(remembered, _MEMO)
-        # Single reads and writes of a dict are atomic; when it is full it starts afresh, since a
-        # question lost only costs working it out again.
-        self._known: dict[_Raw, Question] = {}
+        self._known: Memo[Question] = Memo(max(remembered, _MEMO))
 
     def question(
         self, session: requests.Session, method: str, arguments: Mapping[str, Any]
@@ -77,13 +82,7 @@ class Identity:
         """What ``session.request(**arguments)`` asks; None: it has no exact words."""
         try:
             raw = self._raw(session, method, arguments)
-            known = self._known.get(raw)
-            if known is None:
-                known = Question(raw)
-                if len(self._known) >= self._remembered:
-                    self._known.clear()
-                self._known[raw] = known
-            return known
+            return self._known.get(raw) or self._known.keep(raw, Question(raw))
         except (Unnamable, *_UNREADABLE):
             return None
 
@@ -110,20 +109,21 @@ class Identity:
 
     def _raw(self, session: requests.Session, method: str, arguments: Mapping[str, Any]) -> _Raw:
         given = arguments.get
-        asker = self._askers.of(session)
-        url, auth = given("url"), given("auth")
-        find = getattr(session, "find_adapter", session.get_adapter)
+        url, params, headers, auth = given("url"), given("params"), given("headers"), given("auth")
         return (
             method,
             frozen(url),
-            frozen(given("params")),
-            frozen(given("headers")),
+            None if params is None else frozen(params),
+            None if headers is None else frozen(headers),
             frozen_auth(session.auth if auth is None else auth),
             _jars(session.cookies, given("cookies")),
             frozen(given("allow_redirects", True)),
-            *[frozen(given(name)) for name in ("proxies", "verify", "cert")],
-            self._ways.number(session.adapters, find, url),
-            asker,
+            frozen(given("proxies")),
+            frozen(given("verify")),
+            frozen(given("cert")),
+            self._ways.number(session, url),
+            frozen(given("stream")),
+            self.askers.of(session),
         )
 
 
@@ -176,10 +176,7 @@ def _cookies(
 
     Only those that belong to the URL are sent; which they are, a Host header may change.
     """
-    given = arguments.get("cookies") or {}
-    if not isinstance(given, CookieJar):
-        given = cookiejar_from_dict(given)
-    merged = merge_cookies(merge_cookies(RequestsCookieJar(), session.cookies), given)
+    merged = merged_cookies(session, arguments.get("cookies"))
     prepared = requests.PreparedRequest()
     prepared.prepare_url(arguments["url"], None)
     prepared.headers = CaseInsensitiveDict(headers)

@@ -62,6 +62,7 @@ class Call:
     from_cache: bool = False
     followed: bool = False
     seat: Any = None
+    answer: Response | None = None
     snapshot: Snapshot | None = None
 
     @property

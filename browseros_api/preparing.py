@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http.cookiejar import CookieJar
 from operator import itemgetter
-from typing import Any
+from typing import Any, cast
 
 import requests
 from requests import PreparedRequest, models, sessions
-from requests.cookies import RequestsCookieJar
+from requests.cookies import RequestsCookieJar, cookiejar_from_dict, merge_cookies
 from requests.structures import CaseInsensitiveDict
 
-__all__ = ["STOCK", "Template", "is_untouched", "prepared_url"]
+__all__ = ["STOCK", "Template", "is_untouched", "merged_cookies", "prepared_url"]
 
 STOCK = requests.Session  # the name may be given to a class of ours later
 
@@ -20,8 +21,9 @@ STOCK = requests.Session  # the name may be given to a class of ours later
 _TOOLS = itemgetter(
     *("CaseInsensitiveDict", "PreparedRequest", "Request", "RequestsCookieJar"),
     *("cookiejar_from_dict", "get_netrc_auth", "merge_cookies", "merge_hooks", "merge_setting"),
+    *("get_environ_proxies",),
 )
-_STEPS = itemgetter("request", "prepare_request")
+_STEPS = itemgetter("request", "prepare_request", "merge_environment_settings")
 
 
 def _tools() -> tuple[Any, ...]:
@@ -44,14 +46,21 @@ def prepared_url(url: str, params: Any, defaults: Any) -> str:
     return str(request.url)
 
 
+def merged_cookies(session: requests.Session, given: Any) -> RequestsCookieJar:
+    """All cookies that a request could send: those ``given`` before the session's."""
+    jar = given if isinstance(given, CookieJar) else cookiejar_from_dict(given or {})
+    merged = merge_cookies(merge_cookies(RequestsCookieJar(), session.cookies), jar)
+    return cast(RequestsCookieJar, merged)
+
+
 class Template:
     """A request without a body, which is the same for each URL of an origin, save for the URL.
 
-    ``takes_body`` tells whether a body can still be put in: whether all its headers are those that
-    were given, after which the body's would come.
+    ``takes_more`` tells whether cookies and a body can still be put in: whether all its headers are
+    those that were given, after which theirs would come.
     """
 
-    __slots__ = ("_bare", "_whole", "takes_body")
+    __slots__ = ("_bare", "_whole", "takes_more")
 
     def __init__(
         self, session: requests.Session, method: str, url: str, *, headers: Any, auth: Any
@@ -65,19 +74,21 @@ class Template:
         if [*self._bare] == [*names, "content-length"]:  # that of no body: 0
             self._bare = self._bare.copy()
             del self._bare["content-length"]
-        self.takes_body = [*self._bare] == names
+        self.takes_more = [*self._bare] == names
 
     def request(self, url: str) -> PreparedRequest:
         """A new one, without a body."""
         return self._filled(url, self._whole["headers"]._store)
 
     def request_with(
-        self, url: str, *, data: Any, json: Any, extra: tuple[str, str] | None
+        self, url: str, *, data: Any, json: Any, extra: tuple[str, str] | None, cookies: Any
     ) -> PreparedRequest:
-        """A new one with a body, and with an ``extra`` header after those that were given."""
+        """A new one with cookies and a body; an ``extra`` header comes after those given."""
         request = self._filled(url, self._bare)
         if extra is not None:
             request.headers[extra[0]] = extra[1]
+        if cookies is not None:
+            request.prepare_cookies(cookies)
         request.prepare_body(data or {}, [], json)
         return request
 

@@ -19,7 +19,7 @@ from .pipeline import Call, Proceed, compose
 from .plans import UNSET, is_exact, planned
 from .policies.breakers import CircuitBreaker
 from .settings import Settings
-from .shortcut import prepared
+from .shortcut import known_settings, options, prepared
 from .transport.adapter import PoolingAdapter
 
 __all__ = ["UNSET", "ResilienceMixin", "Session"]
@@ -138,11 +138,14 @@ class ResilienceMixin(GuardedExchange):
         self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
     ) -> Any:
         """As in requests; the environment is read again only when it has changed."""
+        known = None
+        if self._is_exact and proxies == {}:  # a class around us may go by something else as well
+            askers, session = self._engine.identity.askers, cast(requests.Session, self)
+            known = known_settings(session, askers, url, stream, verify, cert)
+        if known is not None:
+            return known
         merge = super().merge_environment_settings  # type: ignore[misc]
-        asked = (url, proxies, stream, verify, cert)
-        if not self._is_exact:  # a class around us may go by something else as well
-            return merge(*asked)
-        return self._engine.merged.of(cast(requests.Session, self), merge, asked)
+        return merge(url, proxies, stream, verify, cert)
 
     def _hear(self, call: Call, proceed: Proceed[Call]) -> Response:
         """Let the session's hooks see each answer of each caller once, wherever it came from."""
@@ -168,17 +171,11 @@ class ResilienceMixin(GuardedExchange):
             # Hooks of a call's own replace the session's: what is shared is the answer unheard.
             arguments = {**arguments, "hooks": {"response": [_deaf]}}
         with self._engine.making(call):
-            request = prepared(cast(requests.Session, self), call)
+            session = cast(requests.Session, self)
+            request = prepared(session, call)
             if request is None:
                 return cast(Response, super().request(**arguments))  # type: ignore[misc]
-            given = arguments.get
-            own = (given("stream"), given("verify"), given("cert"))
-            return self.send(
-                request,
-                timeout=given("timeout"),
-                allow_redirects=given("allow_redirects", True),
-                **self.merge_environment_settings(request.url, {}, *own),
-            )
+            return self._send_prepared(call, request, options(session, call, request))
 
     # -- what can be asked and told --------------------------------------------------------------
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
+from requests import Session
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 from .keys import Unnamable
@@ -25,15 +26,18 @@ class Ways:
     def __init__(self, own: type[BaseAdapter] = HTTPAdapter) -> None:
         self._plain = (HTTPAdapter, own)
 
-    def number(self, adapters: Any, find: Callable[[str], BaseAdapter], url: Any) -> int:
-        """The number of the adapter that ``find`` finds for ``url``.
+    def number(self, session: Session, url: Any) -> int:
+        """The number of the adapter that ``session`` finds for ``url``.
 
         An ``HTTPAdapter`` that changes requests on their way may speak for anybody: ``Unnamable``.
         Any other adapter, such as a mock, is what it is for all callers.
         """
-        if all(type(adapter) in self._plain for adapter in adapters.values()):
+        for adapter in session.adapters.values():
+            if type(adapter) not in self._plain:
+                break
+        else:
             return 0
-        adapter = find(url)
+        adapter = getattr(session, "find_adapter", session.get_adapter)(url)
         if type(adapter) in self._plain:
             return 0
         if isinstance(adapter, HTTPAdapter) and self._is_changing(adapter):

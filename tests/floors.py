@@ -13,8 +13,8 @@ __all__ = ["FAMILIES", "FLOORS", "LONGEST", "WRAPPED", "House", "Module", "looks
 FLOORS = {
     0: (
         *("abroad", "addresses", "askers", "bodies", "checks", "environment", "errors"),
-        *("forks", "identity", "journal", "keys", "lines", "pipeline", "preparing", "replicas"),
-        *("settings", "timer", "verbs", "ways"),
+        *("forks", "identity", "journal", "keys", "lines", "memo", "pipeline", "preparing"),
+        *("replicas", "settings", "timer", "verbs", "ways"),
     ),
     1: ("policies", "stores", "transport"),
     2: ("engine", "guard", "plans", "session", "shortcut", "wire", "witness"),

@@ -84,4 +84,4 @@ def test_only_so_many_origins_are_remembered() -> None:
     with Session() as session:
         for number in range(3000):
             session.merge_environment_settings(f"http://h{number}/", {}, None, None, None)
-        assert len(session.engine.merged._known) <= 1024
+        assert len(session.engine.identity.askers.of(session)._settings) <= 256
