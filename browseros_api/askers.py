@@ -75,7 +75,7 @@ class Askers:
 
     def of(self, session: requests.Session) -> Asker:
         """Who asks if ``session`` does; ``Unnamable`` is raised if that cannot be said exactly."""
-        headers = session.headers
+        headers, cert = session.headers, session.cert
         raw = (
             tuple(headers._store.values())
             if type(headers) is CaseInsensitiveDict
@@ -84,7 +84,7 @@ class Askers:
             frozen(session.stream),
             _EMPTY if session.proxies == {} else frozen(session.proxies),
             frozen(session.verify),
-            frozen(session.cert),
+            None if cert is None else frozen(cert),
             self._environment.says() if session.trust_env else None,
         )
         known = self._known.get(raw)

@@ -55,9 +55,9 @@ class Question:
     )
 
     def __init__(self, raw: _Raw) -> None:
-        self.method, url, params, self.headers, self.auth, self.jars, *way, stream, self.asker = raw
-        self.way = tuple(way)
-        _redirects, proxies, verify, cert, _number = way
+        self.method, url, params, self.headers, self.auth, self.jars, *way, self.asker = raw
+        redirects, (proxies, verify, cert, stream), number = way
+        self.way = (redirects, proxies, verify, cert, number)
         self.url = prepared_url(url, thawed(params), self.asker.session.params)
         self.name: Name | None = None
         self.template: Template | None = None
@@ -110,23 +110,23 @@ class Identity:
     def _raw(self, session: requests.Session, method: str, arguments: Mapping[str, Any]) -> _Raw:
         given = arguments.get
         url, params, headers, auth = given("url"), given("params"), given("headers"), given("auth")
+        auth = session.auth if auth is None else auth
+        options = (given("proxies"), given("verify"), given("cert"), given("stream"))
         return (
             method,
-            frozen(url),
+            url if type(url) is str else frozen(url),
             None if params is None else frozen(params),
             None if headers is None else frozen(headers),
-            frozen_auth(session.auth if auth is None else auth),
+            None if auth is None else frozen_auth(auth),
             _jars(session.cookies, given("cookies")),
             frozen(given("allow_redirects", True)),
-            frozen(given("proxies")),
-            frozen(given("verify")),
-            frozen(given("cert")),
+            options if options == _NOT_GIVEN else tuple(map(frozen, options)),
             self._ways.number(session, url),
-            frozen(given("stream")),
             self.askers.of(session),
         )
 
 
+_NOT_GIVEN = (None, None, None, None)
 _Raw = tuple[Any, ...]
 
 # All that decides where a cookie is sent, and what it looks like there.

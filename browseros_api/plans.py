@@ -77,8 +77,10 @@ def planned(
 
 def _patience(timeout: Any, bound: float | None) -> float | None:
     """Seconds of silence that a caller accepts, of requests' ``timeout`` and an attempt's bound."""
-    bounds = [seconds for seconds in (_seconds(timeout), bound) if seconds is not None]
-    return min(bounds, default=None)
+    seconds = _seconds(timeout)
+    if seconds is None or bound is None:
+        return bound if seconds is None else seconds
+    return min(seconds, bound)
 
 
 def _seconds(timeout: Any) -> float | None:

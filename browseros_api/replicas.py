@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from requests import PreparedRequest, Response
+from requests.structures import CaseInsensitiveDict
 
 from .keys import ALL_COOKIES, NEVER_SELECTS, fingerprint
 
@@ -71,6 +72,8 @@ class Snapshot:
 
         Two calls of one key may share the answer only if this is the same for both.
         """
+        if not self._choosers:
+            return ()
         return tuple((name, fingerprint(headers.get(name))) for name in self._choosers)
 
     def replica(self, *, from_cache: bool = False) -> Replica:
@@ -115,8 +118,16 @@ def _copied(request: PreparedRequest | None) -> PreparedRequest | None:
     return copy
 
 
+def _copied_headers(headers: Any) -> Any:
+    if type(headers) is not CaseInsensitiveDict:
+        return headers.copy()
+    copy: CaseInsensitiveDict[Any] = CaseInsensitiveDict.__new__(CaseInsensitiveDict)
+    copy._store = headers._store.copy()  # its own copy() puts in one after the other
+    return copy
+
+
 _COPIES: dict[str, Callable[[Snapshot, Replica], Any]] = {
-    "headers": lambda snapshot, _: snapshot._answer.headers.copy(),
+    "headers": lambda snapshot, _: _copied_headers(snapshot._answer.headers),
     "cookies": lambda snapshot, _: snapshot._answer.cookies.copy(),
     "connection": lambda snapshot, _: snapshot._answer.connection,
     "request": lambda snapshot, _: _copied(snapshot._answer.request),

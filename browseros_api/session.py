@@ -113,14 +113,24 @@ class ResilienceMixin(GuardedExchange):
             "allow_redirects": allow_redirects, "proxies": proxies, "hooks": hooks,
             "stream": stream, "verify": verify, "cert": cert, "json": json, **others,
         }  # fmt: skip
-        ours = {"use_cache": use_cache, "cache_ttl": cache_ttl, "deadline": deadline}
-        return self.perform(self.plan(arguments, **ours))
+        return self.perform(
+            self.plan(arguments, use_cache=use_cache, cache_ttl=cache_ttl, deadline=deadline)
+        )
 
-    def plan(self, arguments: dict[str, Any], **options: Any) -> Call:
-        """The call that ``request`` would make; ``options`` are our own three."""
+    def plan(
+        self,
+        arguments: dict[str, Any],
+        *,
+        use_cache: bool = True,
+        cache_ttl: float | None = None,
+        deadline: float | None = None,
+    ) -> Call:
+        """The call that ``request`` would make."""
         look()
-        session = cast(requests.Session, self)
-        return planned(session, self._engine, arguments, is_exact=self._is_exact, **options)
+        return planned(
+            cast(requests.Session, self), self._engine, arguments, is_exact=self._is_exact,
+            use_cache=use_cache, cache_ttl=cache_ttl, deadline=deadline,
+        )  # fmt: skip
 
     def perform(self, call: Call) -> Response:
         """Make a planned call."""
@@ -162,7 +172,7 @@ class ResilienceMixin(GuardedExchange):
     def _heard_here(self, call: Call) -> Any:
         """The session's hooks, if they are to hear of this call here and not deep in requests."""
         hooks = self.hooks
-        return hooks if call.key is not None and hooks and hooks.get("response") else None
+        return hooks if hooks and hooks.get("response") and call.key is not None else None
 
     def _ask(self, call: Call) -> Response:
         """Ask: with everything that requests does between a call and an exchange."""
