@@ -3,6 +3,7 @@
 a call        meter.time       write down how it went
               hooks.hear       let the caller's hooks see the answer
               cache.lookup     do we know the answer?
+              refuse           is the endpoint down, and nobody asking?
               flights.join     is somebody asking right now?
               cache.store      keep a good answer
               -> requests      prepares, signs, keeps cookies, follows redirects
@@ -73,11 +74,16 @@ class Engine:
 
     # -- the sentence ----------------------------------------------------------------------------
 
-    def call_steps(self) -> list[Step[Call]]:
-        """The first clause.  A step that is switched off is not in it."""
+    def call_steps(self, refuse: Step[Call] | None = None) -> list[Step[Call]]:
+        """The first clause.  A step that is switched off is not in it.
+
+        ``refuse`` only says early what the second clause would say.
+        """
         settings = self.settings
+        foresees = settings.enable_circuit_breaker and settings.endpoint_key is None
         steps: list[tuple[Step[Call], bool]] = [
             (self.cache.lookup, settings.enable_cache),
+            *([(refuse, foresees and not self.journal.enabled)] if refuse else []),
             (self.flights.join, settings.enable_deduplication),
             (self.cache.store, settings.enable_cache),
         ]

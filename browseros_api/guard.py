@@ -21,7 +21,7 @@ from .engine import Engine
 from .forks import look
 from .lines import check_lines, check_parts
 from .pipeline import Call, Exchange, Proceed, compose
-from .shortcut import is_all, is_sent_as_ever
+from .shortcut import is_all, is_sent_as_ever, prepared
 from .transport.adapter import PoolingAdapter
 from .transport.inherited import disown
 
@@ -66,6 +66,16 @@ class GuardedExchange:
         if request.files:
             check_parts(request.files)
         return cast(PreparedRequest, super().prepare_request(request))  # type: ignore[misc]
+
+    def _refuse(self, call: Call, proceed: Proceed[Call]) -> Response:
+        """Refuse before anything is prepared what the endpoint's open circuit would refuse."""
+        engine, question = self._engine, call.question
+        if question is not None and engine.breakers.is_down(call.method, question.url):
+            # Whoever was let through before may bring an answer for this call, too.
+            request = None if call.key in engine.flights else prepared(cast(Any, self), call)
+            if request is not None:
+                engine.breakers.refuse(request)
+        return proceed(call)
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
         """Send a prepared request, as requests does; retried and guarded, but never shared."""

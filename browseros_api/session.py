@@ -66,7 +66,8 @@ class ResilienceMixin(GuardedExchange):
         engine.session = engine.session or weakref.ref(self)
         self._settings, self._breaker = engine.settings, engine.breaker
         self._is_exact = is_exact(type(self), ResilienceMixin)
-        self._call = compose([engine.meter.time, self._hear, *engine.call_steps()], self._ask)
+        steps = engine.call_steps(self._refuse)
+        self._call = compose([engine.meter.time, self._hear, *steps], self._ask)
         self._compose_exchange()
 
     # -- a call ----------------------------------------------------------------------------------

@@ -81,13 +81,16 @@ class Circuit(pybreaker.CircuitBreaker):
         now = self.clock()
         with self._lock:
             self._notice(now)
-            permit = self._permit(now)
-            refusal = self._refusal(now) if permit is None else None
+            wait = self._wait(now)
+            granted = self._refusal(wait) if wait > 0 else self._permit(now)
         self._tell_changes()
-        if refusal is not None:
-            raise refusal from refusal.last_error
-        assert permit is not None
-        return permit
+        if isinstance(granted, CircuitOpenError):
+            raise granted from granted.last_error
+        return granted
+
+    def is_down(self) -> bool:
+        """Whether it is open, and no trial is due; only ``admit`` says so for sure."""
+        return bool(self._state.name == OPEN) and self._wait(self.clock()) > 0
 
     def settle(self, permit: Permit, failure: BaseException | None) -> None:
         """Report how the call ended: ``None`` is a success.
@@ -138,9 +141,7 @@ class Circuit(pybreaker.CircuitBreaker):
         if self._state.name == OPEN and self._wait(now) == 0:
             self._turn(HALF_OPEN)
 
-    def _permit(self, now: float) -> Permit | None:
-        if self._wait(now) > 0:
-            return None
+    def _permit(self, now: float) -> Permit:
         permit = Permit(self._state, now)
         if self._state.name == HALF_OPEN:
             if self._is_full():  # then the oldest has outstayed its lease
@@ -160,11 +161,12 @@ class Circuit(pybreaker.CircuitBreaker):
     def _is_full(self) -> bool:
         return len(self._trials) + self.success_counter >= self.success_threshold
 
-    def _refusal(self, now: float) -> CircuitOpenError:
+    def _refusal(self, wait: float) -> CircuitOpenError:
         self._rejected += 1
-        wait, circuit = self._wait(now), f"circuit for {self.name!r}" if self.name else "circuit"
-        message = f"{circuit} is {self._why}; next trial in {wait:.1f} s"
-        if self._state.name == HALF_OPEN:
+        circuit = f"circuit for {self.name!r}" if self.name else "circuit"
+        if self._state.name == OPEN:
+            message = f"{circuit} is {self._why}; next trial in {wait:.1f} s"
+        else:
             message = f"{circuit} is on trial, and no more calls are let through; "
             message += f"next trial in {wait:.1f} s at the latest"
         return CircuitOpenError(

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 import requests
-from requests import Response
+from requests import PreparedRequest, Response
 from requests.exceptions import ChunkedEncodingError
 
 from ..errors import CircuitOpenError, DeadlineExceeded, PoolTimeout, without_history
@@ -74,7 +74,7 @@ class Breakers:
         request = exchange.request
         exchange.endpoint = self.endpoint_of(request.method or "", request.url or "")
         breaker = self.of(exchange.endpoint)
-        permit = self._admitted(breaker, exchange)
+        permit = self._admitted(breaker, request)
         try:
             response = proceed(exchange)
             failure = _failure_told_by(response, breaker)
@@ -89,11 +89,21 @@ class Breakers:
         exchange.refused_for = 0.0 if failure is None else breaker.wait_at(breaker.clock())
         return response
 
-    def _admitted(self, breaker: CircuitBreaker, exchange: Exchange) -> Permit:
+    def is_down(self, method: str, url: str) -> bool:
+        """Whether ``guard`` would most likely refuse."""
+        breaker = self._breakers.get(self.endpoint_of(method, url))
+        return breaker is not None and breaker.is_down()
+
+    def refuse(self, request: PreparedRequest) -> None:
+        """Refuse as ``guard`` would, or do nothing if it would let the request through."""
+        breaker = self.of(self.endpoint_of(request.method or "", request.url or ""))
+        breaker.forgive(self._admitted(breaker, request))
+
+    def _admitted(self, breaker: CircuitBreaker, request: PreparedRequest) -> Permit:
         try:
             return breaker.admit()
         except CircuitOpenError as refusal:
-            refusal.request = exchange.request
+            refusal.request = request
             with self._lock:
                 self.rejected += 1
             raise

@@ -49,6 +49,9 @@ class Flights:
     def __len__(self) -> int:
         return len(self._flying)
 
+    def __contains__(self, key: str | None) -> bool:
+        return key in self._flying
+
     def __repr__(self) -> str:
         with self._lock:
             followers = sum(len(flight.followers) for flight in self._flying.values())
