@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import requests
@@ -9,16 +11,28 @@ from requests.auth import HTTPBasicAuth, HTTPDigestAuth, HTTPProxyAuth
 from requests.cookies import RequestsCookieJar
 from requests.hooks import default_hooks
 from requests.structures import CaseInsensitiveDict
+from requests.utils import get_netrc_auth
 
 from .environment import SYSTEM_HAS_A_SAY, Environment
-from .keys import Unnamable, frozen, thawed
+from .keys import NEVER_SELECTS, Unnamable, digest, effective_headers, frozen, thawed
 from .memo import Memo
 from .preparing import STOCK, Template
 
-__all__ = ["Asker", "Askers", "frozen_auth", "is_plain"]
+__all__ = ["Asker", "Askers", "Voice", "frozen_auth", "is_plain"]
 
 _MOST = 256  # askers, and templates and settings of each
 _EMPTY = frozen({})
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """By what a caller is known: the headers that it will send, and a seal of all of it.
+
+    The ``seal`` is a digest; what never selects an answer, such as the User-Agent, is not in it.
+    """
+
+    headers: Mapping[str, str]
+    seal: str
 
 
 class Asker:
@@ -28,19 +42,20 @@ class Asker:
     cannot be taken for what it said before.
     """
 
-    __slots__ = ("_settings", "_templates", "session", "trusted", "way")
+    __slots__ = ("_settings", "_templates", "_voices", "_way", "session", "trusted")
 
     def __init__(self, raw: tuple[Any, ...]) -> None:
-        headers, params, stream, *self.way, self.trusted = raw
+        headers, params, stream, *self._way, self.trusted = raw
         # Of requests' own class, and nobody else's: what it prepares is what requests prepares.
         stand_in = self.session = STOCK.__new__(STOCK)
         stand_in.headers = _thawed_headers(headers)
         stand_in.params, stand_in.stream = thawed(params), thawed(stream)
-        stand_in.proxies, stand_in.verify, stand_in.cert = map(thawed, self.way)
+        stand_in.proxies, stand_in.verify, stand_in.cert = map(thawed, self._way)
         stand_in.auth, stand_in.cookies, stand_in.hooks = None, RequestsCookieJar(), default_hooks()
         stand_in.trust_env = self.trusted is not None
         self._templates: Memo[Template] = Memo(_MOST)
         self._settings: Memo[dict[str, Any]] = Memo(_MOST)
+        self._voices: Memo[Voice] = Memo(_MOST)
 
     def template(self, method: str, url: str, headers: Any, auth: Any) -> Template:
         """What a request without a body is, save its URL; ``headers`` and ``auth`` are frozen."""
@@ -50,6 +65,19 @@ class Asker:
             given = {"headers": thawed(headers), "auth": _thawed_auth(auth)}
             known = self._templates.keep(key, Template(self.session, method, url, **given))
         return known
+
+    def voice(self, url: Any, headers: Any, auth: Any, way: tuple[Any, ...]) -> Voice:
+        """Who asks for ``url``; the others are frozen, ``way`` is how the request is to travel."""
+        if auth is None and self.trusted and self.trusted[1]:
+            # The stamp of the file is in the seal too: redirects may need what it says of others.
+            auth = ("netrc", get_netrc_auth(url))
+        key = (headers, auth, way)
+        return self._voices.get(key) or self._voices.keep(key, self._sealed(*key))
+
+    def _sealed(self, headers: Any, auth: Any, way: tuple[Any, ...]) -> Voice:
+        sent = effective_headers(self.session.headers, thawed(headers))
+        selecting = {name: value for name, value in sent.items() if name not in NEVER_SELECTS}
+        return Voice(sent, digest(selecting, auth, (*way, *self._way), self.trusted))
 
     def settings(self, url: str, *given: Any) -> dict[str, Any] | None:
         """What requests is to tell the adapter; ``given`` are stream, verify and cert, frozen.

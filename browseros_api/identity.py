@@ -17,10 +17,9 @@ from typing import Any
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from requests.utils import get_netrc_auth
 
 from .askers import Askers, frozen_auth, is_plain
-from .keys import ALL_COOKIES, NEVER_SELECTS, Unnamable, digest, effective_headers, frozen, thawed
+from .keys import ALL_COOKIES, Unnamable, digest, frozen, thawed
 from .memo import Memo
 from .preparing import Template, merged_cookies, prepared_url
 from .ways import Ways
@@ -141,18 +140,13 @@ _UNREADABLE = (AttributeError, TypeError, ValueError, RuntimeError, requests.Req
 
 
 def _named(question: Question, session: requests.Session, arguments: Mapping[str, Any]) -> Name:
-    asker, auth = question.asker, question.auth
     asked = question.url.partition("#")[0]
-    headers = effective_headers(asker.session.headers, thawed(question.headers))
-    selecting = {name: value for name, value in headers.items() if name not in NEVER_SELECTS}
-    if asker.trusted and asker.trusted[1] and auth is None:
-        # The stamp of the file is in the key too: redirects may need what it says of other hosts.
-        auth = ("netrc", get_netrc_auth(arguments["url"]))
-    cookie = None
+    voice = question.asker.voice(arguments["url"], question.headers, question.auth, question.way)
+    headers, cookie = voice.headers, None
     if question.jars is not None:
-        cookie, headers[ALL_COOKIES] = _cookies(session, arguments, headers)
-    way = (*question.way, *asker.way)
-    key = digest("1", question.method, asked, selecting, auth, cookie, way, asker.trusted)
+        cookie, known = _cookies(session, arguments, headers)
+        headers = {**headers, ALL_COOKIES: known}
+    key = digest("2", question.method, asked, cookie, voice.seal)
     return Name(key, headers, asked.partition("?")[0])
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from http.cookiejar import CookieJar
 from operator import itemgetter
 from typing import Any, cast
@@ -39,11 +41,48 @@ def is_untouched() -> bool:
     return _tools() == _ORIGINALS
 
 
-def prepared_url(url: str, params: Any, defaults: Any) -> str:
-    """``url`` with its parameters, as it will be asked for; ``defaults`` are the session's."""
+def prepared_url(url: str | bytes, params: Any, defaults: Any) -> str:
+    """``url`` with its parameters, as it will be asked for; ``defaults`` are the session's.
+
+    Of plain URLs requests is only asked for the origin: that takes a twentieth of the time.
+    """
+    if type(url) is str and _PLAIN.fullmatch(url):
+        added = (
+            PreparedRequest._encode_params(_merged(params, defaults)) if params or defaults else ""
+        )
+        if not added or (type(added) is str and _PLAIN_QUERY.fullmatch(added)):
+            origin, place = _split(url)
+            mark = ("&" if "?" in place else "?") if added else ""
+            return f"{_prepared_origin(origin)}{place}{mark}{added}"
+    return _asked_of_requests(url, _merged(params, defaults))
+
+
+def _merged(params: Any, defaults: Any) -> Any:
+    return sessions.merge_setting(params or {}, defaults)
+
+
+def _asked_of_requests(url: str | bytes, params: Any) -> str:
     request = PreparedRequest()
-    request.prepare_url(url, sessions.merge_setting(params or {}, defaults))
+    request.prepare_url(url, params)
     return str(request.url)
+
+
+# After an origin, segments that begin with no dot, and a query that is not empty, of characters
+# which every step of preparing a URL leaves as they are, and where they are.
+_PLAIN = re.compile(
+    r"(?i:https?)://[^/?#\\\s]+/(?!\.|.*/\.)[\w.~/-]*(\?[\w.~=&-]+)?", re.ASCII
+)
+_PLAIN_QUERY = re.compile(r"[\w.~=&+-]*", re.ASCII)
+
+
+def _split(url: str) -> tuple[str, str]:
+    end = url.index("/", url.index("://") + 3)
+    return url[:end], url[end:]
+
+
+@lru_cache(1024)
+def _prepared_origin(origin: str) -> str:
+    return _asked_of_requests(f"{origin}/", None).removesuffix("/")
 
 
 def merged_cookies(session: requests.Session, given: Any) -> RequestsCookieJar:

@@ -20,6 +20,7 @@ from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
 
 from browseros_api import EnhancedAPIClient, Session
+from browseros_api.preparing import prepared_url
 from browseros_api.shortcut import prepared
 from browseros_api.testing import ApiServer, Reply
 
@@ -270,6 +271,34 @@ def test_an_idempotency_key_stands_where_it_would_have_stood(calls: list[Argumen
                     sent.append((kind, method, url, keyed, rest))
     half = len(sent) // 2
     assert [one[1:] for one in sent[:half]] == [one[1:] for one in sent[half:]]
+
+
+PLACES = st.one_of(
+    st.text("/.~-_?=&aZ0%+", max_size=8),
+    st.sampled_from(
+        ["//x", "/x//", "/a/./b", "/a/..", "/.well-known/x", "/a.b/c~d", "/x?q=a/b", "/x?"]
+    ),
+)
+
+
+@settings(max_examples=300)
+@given(
+    url=st.builds("{}{}".format, ORIGINS, st.one_of(PLACES, PLACES.map("/{}".format), PATHS)),
+    params=st.one_of(st.none(), MAPPINGS, PAIRS, st.text("a=&%+1 ", max_size=4), st.just(b"q=1")),
+    defaults=st.one_of(st.just({}), MAPPINGS, st.none()),
+)
+def test_a_url_is_prepared_as_requests_prepares_it(url: str, params: Any, defaults: Any) -> None:
+    session = requests.Session()
+    session.params = defaults
+    for _ in range(2):
+        try:
+            request = requests.Request("GET", url, params=params or {})  # as request() does
+            expected = str(session.prepare_request(request).url)
+        except Exception as error:
+            with pytest.raises(type(error)):
+                prepared_url(url, params, defaults)
+        else:
+            assert prepared_url(url, params, defaults) == expected
 
 
 # -- on the wire -----------------------------------------------------------------------------------
