@@ -19,7 +19,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from .abroad import leave_secrets
 from .engine import Engine
 from .forks import look
-from .lines import check_lines, check_parts
+from .lines import CheckedParts, check_lines
 from .pipeline import Call, Exchange, Proceed, compose
 from .shortcut import is_all, is_sent_as_ever, prepared
 from .transport.adapter import PoolingAdapter
@@ -49,7 +49,7 @@ class _Finder(property):
         return GuardedExchange.find_adapter if session is None else super().__get__(session, kind)
 
 
-class GuardedExchange:
+class GuardedExchange(CheckedParts):
     """The part of a session that sends what is prepared."""
 
     _engine: Engine
@@ -60,12 +60,6 @@ class GuardedExchange:
         self._exchange = compose(engine.exchange_steps(), engine.wire.transmit)
         self._own_guard = _Guard(engine.adapter, self._exchange, engine)
         self._sent_by_hand = compose([engine.meter.time, *engine.call_steps()], self._send_counted)
-
-    def prepare_request(self, request: Any) -> PreparedRequest:
-        """As in requests; what ``files`` says of the parts of a form must not break a line."""
-        if request.files:
-            check_parts(request.files)
-        return cast(PreparedRequest, super().prepare_request(request))  # type: ignore[misc]
 
     def _refuse(self, call: Call, proceed: Proceed[Call]) -> Response:
         """Refuse before anything is prepared what the endpoint's open circuit would refuse."""

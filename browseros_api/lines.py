@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from requests import PreparedRequest
 from requests.exceptions import InvalidHeader, InvalidURL
 from requests.utils import to_key_val_list
 
-__all__ = ["check_lines", "check_parts"]
+__all__ = ["CheckedParts", "check_lines"]
 
 
 def check_lines(request: PreparedRequest) -> None:
@@ -30,7 +30,17 @@ def check_lines(request: PreparedRequest) -> None:
             raise InvalidHeader(f"header {name!r} has a line break in it", request=request)
 
 
-def check_parts(files: Any) -> None:
+class CheckedParts:
+    """The part of a session that looks at forms before they are prepared."""
+
+    def prepare_request(self, request: Any) -> PreparedRequest:
+        """As in requests; what ``files`` says of the parts of a form must not break a line."""
+        if request.files:
+            _check_parts(request.files)
+        return cast(PreparedRequest, super().prepare_request(request))  # type: ignore[misc]
+
+
+def _check_parts(files: Any) -> None:
     """Raise unless what ``files`` says of each part of a form is in single lines.
 
     Names of fields and files need no check: urllib3 escapes them.

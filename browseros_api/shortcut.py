@@ -9,6 +9,7 @@ from requests import PreparedRequest, Response, sessions
 
 from .askers import Askers
 from .keys import Unnamable, frozen
+from .lines import CheckedParts
 from .pipeline import Call
 from .preparing import STOCK, is_untouched, merged_cookies
 
@@ -39,10 +40,11 @@ def _is_usual(session: requests.Session) -> bool:
     """Whether nobody has put a hook or a tool of his own in, be it while the session lives."""
     own = getattr(session.prepare_request, "__func__", None)
     hooks = session.hooks
-    return own is _PREPARE and not (hooks and any(hooks.values())) and is_untouched()
+    return own in _PREPARE and not (hooks and any(hooks.values())) and is_untouched()
 
 
-_PREPARE = STOCK.prepare_request
+# Ours looks at files only, of which there are none here, and goes on to requests'.
+_PREPARE = (STOCK.prepare_request, CheckedParts.prepare_request)
 
 
 def options(session: requests.Session, call: Call, request: PreparedRequest) -> dict[str, Any]:
