@@ -34,7 +34,7 @@ from .policies.meter import Meter
 from .policies.retry import Retry
 from .settings import Settings
 from .transport.adapter import PoolingAdapter
-from .transport.sent import never_sent
+from .transport.sent import state_of
 from .wire import Wire
 from .witness import Account, Witness
 
@@ -63,7 +63,7 @@ class Engine:
             sleep=settings.sleep or self._nap,
             random=settings.random or random.random,
             journal=self.journal,
-            never_sent=never_sent,
+            state_of=state_of,
         )
         self.breakers = Breakers(settings, clock=self.clock, journal=self.journal, template=breaker)
         self.wire = Wire(settings, clock=self.clock)

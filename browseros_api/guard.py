@@ -71,7 +71,7 @@ class GuardedExchange:
         kwargs.setdefault("timeout", engine.settings.timeout)
         if engine.current is None:
             look()
-            return self._sent_by_hand(self._call_by_hand(request, kwargs))
+            return self._by_hand(self._call_by_hand(request, kwargs))
         response = cast(Response, super().send(request, **kwargs))  # type: ignore[misc]
         for hop in (*response.history, response):
             # requests took the time of the whole exchange: retries, delays and body included.
@@ -85,6 +85,13 @@ class GuardedExchange:
         if self._engine.settings.deadline is not None:
             call.deadline = self._engine.clock() + self._engine.settings.deadline
         return call
+
+    def _by_hand(self, call: Call) -> Response:
+        try:
+            return self._sent_by_hand(call)
+        except requests.RequestException as error:
+            error.__dict__.setdefault("request_state", call.reached)
+            raise
 
     def _send_counted(self, call: Call) -> Response:
         with self._engine.making(call):

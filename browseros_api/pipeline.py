@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 
+from .errors import NEVER_SENT, RequestState
 from .replicas import Snapshot
 
 __all__ = ["SAFE_METHODS", "Call", "Exchange", "Proceed", "Step", "compose", "resource_of"]
@@ -33,6 +34,7 @@ class Call:
     sent, by lower-case name, and ``resource`` is the URL without its query, both only with a key.
     ``deadline`` is an instant of the session's clock, ``attempt_timeout`` the seconds that one
     attempt may take, ``patience`` the seconds of silence that the caller accepts (``None``: any).
+    ``reached`` is how far the last of its requests came that went out.
     The last group is written while the call runs, by the one thread that runs it.
     """
 
@@ -52,6 +54,7 @@ class Call:
     epoch: int = 0
     kept_before: int = 0
     attempts: int = 0
+    reached: RequestState = NEVER_SENT
     from_cache: bool = False
     followed: bool = False
     seat: Any = None
@@ -68,8 +71,8 @@ class Exchange:
     """One hop of a call: a prepared request, and what the adapter is to be told with it.
 
     ``refused_for`` is written when an attempt has failed: seconds for which the endpoint's circuit
-    is now open.  ``options`` are the keyword arguments of ``adapter.send``: stream, timeout,
-    verify and so on.
+    is now open.  ``reached`` is how far the latest attempt came.  ``options`` are the keyword
+    arguments of ``adapter.send``: stream, timeout, verify and so on.
     """
 
     request: PreparedRequest
@@ -78,6 +81,7 @@ class Exchange:
     adapter: BaseAdapter | None = None
     endpoint: str = ""
     attempt: int = 0
+    reached: RequestState = NEVER_SENT
     refused_for: float = 0.0
 
     @property

@@ -125,6 +125,9 @@ class ResilienceMixin(GuardedExchange):
         """Make a planned call."""
         try:
             return self._call(call)
+        except requests.RequestException as error:
+            error.__dict__.setdefault("request_state", call.reached)
+            raise
         finally:
             if call.seat is not None:  # taken before, and never sat in: the cache had the answer
                 self._engine.flights.leave(call)

@@ -8,11 +8,20 @@ from collections.abc import Callable
 import requests
 from requests import Response
 
-from .errors import DeadlineExceeded, PoolTimeout, ReadTimeout, as_timeout
+from .errors import (
+    NEVER_SENT,
+    PROCESSED,
+    DeadlineExceeded,
+    PoolTimeout,
+    ReadTimeout,
+    as_timeout,
+    mark,
+)
 from .journal import masked_url
 from .pipeline import Call, Exchange
 from .settings import Settings
 from .transport.body import read_body, skim_body
+from .transport.sent import state_of
 from .transport.watch import Watch
 
 __all__ = ["Wire"]
@@ -31,7 +40,7 @@ class Wire:
         """
         bound, by_deadline = self._bound(exchange.call)
         if bound is not None and bound <= 0:
-            raise self._too_late(exchange)
+            raise mark(self._too_late(exchange), NEVER_SENT)
         with Watch(None if bound is None else time.monotonic() + bound) as watch:
             try:
                 response = self._send(exchange)
@@ -39,10 +48,11 @@ class Wire:
                     return response
                 response.close()  # it may look whole, and have been cut
                 overdue = self._too_late if by_deadline else self._too_slow
-                failure: requests.RequestException = overdue(exchange)
+                failure: requests.RequestException = mark(overdue(exchange), PROCESSED)
             except requests.RequestException as error:
                 failure = error
         told = self._told(exchange, failure, watch.expired, by_deadline)
+        mark(told, state_of(failure))
         try:
             if told is failure:
                 raise failure
@@ -77,13 +87,20 @@ class Wire:
         response = exchange.adapter.send(exchange.request, **exchange.options)
         response.__dict__.setdefault("_answered_after", time.perf_counter() - began)
         response.__dict__.setdefault("from_cache", False)
+        try:
+            self._read(exchange, response)
+        except requests.RequestException as error:
+            mark(error, PROCESSED)
+            raise
+        return response
+
+    def _read(self, exchange: Exchange, response: Response) -> None:
         limit = self.settings.max_response_bytes
         if response.is_redirect:
             follows = bool(exchange.call.arguments.get("allow_redirects", True))
             skim_body(response, limit=limit, follows=follows)
         elif not exchange.streams:
             read_body(response, limit=limit)
-        return response
 
     def _too_late(self, exchange: Exchange) -> DeadlineExceeded:
         what = f"{exchange.request.method} {masked_url(str(exchange.request.url))}"

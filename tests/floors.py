@@ -38,7 +38,7 @@ FAMILIES = {
     "breakers": ("breaker_forms", "breaker_states", "circuit_breaker", "endpoints"),
     "cache": ("freshness",),
     "flights": ("flight",),
-    "retry": ("backoff", "outcomes", "replay"),
+    "retry": ("backoff", "outcomes", "replay", "rules"),
 }
 FAMILY_OF = {part: policy for policy, parts in FAMILIES.items() for part in parts}
 

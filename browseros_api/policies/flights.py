@@ -22,7 +22,7 @@ from dataclasses import replace
 import requests
 from requests import Response
 
-from ..errors import DeadlineExceeded, ReadTimeout, clone
+from ..errors import MAYBE_PROCESSED, DeadlineExceeded, ReadTimeout, clone, mark
 from ..journal import Journal, masked_url
 from ..pipeline import Call, Proceed, resource_of
 from .flight import Flight, Landing, Seat, patience
@@ -234,6 +234,9 @@ class Flights:
     def gave_up(self, call: Call) -> requests.Timeout:
         """What a follower raises whose own time is over."""
         url = masked_url(call.url)
+        error: requests.Timeout
         if call.seat.is_late:
-            return DeadlineExceeded(f"{call.method} {url}: deadline passed, waiting for the leader")
-        return ReadTimeout(f"{call.method} {url}: no answer within {patience(call):g} s")
+            error = DeadlineExceeded(f"{call.method} {url}: deadline passed, waiting for the leader")
+        else:
+            error = ReadTimeout(f"{call.method} {url}: no answer within {patience(call):g} s")
+        return mark(error, MAYBE_PROCESSED)  # that of the leader, on its behalf

@@ -11,7 +11,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-from ..errors import ConnectTimeout, PoolTimeout, ReadTimeout, let_go
+from ..errors import ConnectTimeout, PoolTimeout, ReadTimeout, let_go, mark
 from ..forks import look, reset_in_child
 from ..journal import masked_url
 from ..settings import Settings
@@ -129,6 +129,10 @@ class PoolingAdapter(HTTPAdapter):
                 verify=verify, cert=cert, proxies=proxies,
             )  # fmt: skip
             is_lent = (stream or response.is_redirect) and lend(response, trip.lease)
+        except requests.RequestException as error:
+            if (state := trip.state()) is not None:
+                mark(error, state)
+            raise
         finally:
             finish(trip)
             if not is_lent:
@@ -181,6 +185,7 @@ class PoolingAdapter(HTTPAdapter):
         try:
             began = time.perf_counter()
             response = self._answer(trip, request, stream=stream, **options)
+            trip.has_head = True
             response.__dict__["_answered_after"] = time.perf_counter() - began
             # The body of a redirect is left: whoever follows it need not care for its end.
             if not (stream or response.is_redirect):
