@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future
-from functools import partial
-from typing import Any, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from requests import Response
 
 from .addresses import Base
-from .batches import Crew, fetch
+from .batches import Crew
 from .bodies import add_content_type, check_options, checked_headers, decoded, failure, payload
-from .checks import duration, whole
+from .checks import duration
+from .deadlines import Deadline
 from .errors import ClientClosed
 from .journal import masked_url
+from .many import ManyCalls
 from .pipeline import Call
 from .policies.backoff import retry_after
 from .policies.breakers import CircuitBreaker
@@ -28,7 +28,7 @@ C = TypeVar("C", bound="EnhancedAPIClient")
 _OURS = ("use_cache", "cache_ttl", "deadline")  # what Session.request takes besides requests' own
 
 
-class EnhancedAPIClient(Verbs[Any]):
+class EnhancedAPIClient(ManyCalls, Verbs[Any]):
     """A client of the API at ``base_url``: pooled, deduplicated, retried, cached, guarded.
 
     Args:
@@ -113,6 +113,10 @@ class EnhancedAPIClient(Verbs[Any]):
         if self._closed:
             raise ClientClosed(f"{self!r} was closed; make a new one")
 
+    def deadline(self, seconds: float) -> Deadline:
+        """For a ``with`` block, as ``Session.deadline``."""
+        return self._session.deadline(seconds)
+
     # -- one call --------------------------------------------------------------------------------
 
     def request(
@@ -179,44 +183,6 @@ class EnhancedAPIClient(Verbs[Any]):
             if call is not None and call.key is not None:
                 engine.cache.answers.delete(call.key)  # it would be as broken the next time
             raise
-
-    # -- many calls ------------------------------------------------------------------------------
-
-    def submit(self, method: str, endpoint: str, **arguments: Any) -> Future[Any]:
-        """``request`` on a thread of the client's own; the result comes through the Future.
-
-        What is wrong with the arguments is raised here.  A ``deadline`` counts from here.
-        """
-        self._check_open()
-        return self._crew.submit(partial(self._made, self._planned(method, endpoint, **arguments)))
-
-    def get_many(
-        self, endpoints: Iterable[Any], *, max_workers: int = 32, ordered: bool = True,
-        on_error: Literal["raise", "return", "skip"] = "raise", progress: bool = False,
-        **arguments: Any,
-    ) -> Iterator[Any]:  # fmt: skip
-        """GET many endpoints at once, lazily: only a window of them is in memory at any time.
-
-        Args:
-            endpoints: any iterable of endpoints; an item may also be a dict of ``get`` arguments,
-                such as ``{"endpoint": "/users", "params": {"page": 2}}``.
-            max_workers: threads; never more than ``max_connections``.
-            ordered: results in the order of ``endpoints``; otherwise as they come in.
-            on_error: ``"raise"`` ends the batch, ``"return"`` puts the exception in the result's
-                place, ``"skip"`` leaves it out.  A closed client ends it in any case.
-            progress: show a tqdm bar (extra ``progress``).
-            arguments: for every ``get``.
-
-        Returns:
-            An iterator of decoded answers.  Closing it, or an error, cancels what has not begun.
-        """
-        self._check_open()
-        self._planned("GET", "", **arguments)  # what is wrong with them is raised here
-        workers = min(whole("max_workers", max_workers, least=1), self._crew.most)
-        return fetch(
-            self.get, endpoints, arguments, max_workers=workers, ordered=ordered,
-            on_error=on_error, progress=progress,
-        )  # fmt: skip
 
     # -- what can be asked and told --------------------------------------------------------------
 

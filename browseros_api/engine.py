@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .deadlines import enter, leave
 from .environment import MergedSettings
 from .errors import ClientClosed
 from .forks import reset_in_child
@@ -111,10 +112,17 @@ class Engine:
         """Within, this thread makes ``call``: its exchanges belong to it."""
         before = self.current
         self.thread.call = call
+        token = None
+        if call.deadline is not None:  # calls made meanwhile, by hooks say, have no longer
+            token = enter(call.deadline, self.clock)
+            if call.spent is not None:
+                call.spent.turn("rest")
         try:
             yield
         finally:
             self.thread.call = before
+            if token is not None:
+                leave(token)
 
     # -- life ------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 import pybreaker
@@ -90,7 +91,23 @@ class PoolTimeout(ConnectTimeout):
 
 
 class DeadlineExceeded(requests.Timeout, _TimeoutError):
-    """The call as a whole (waiting, attempts, sleeps) passed its ``deadline``."""
+    """The call as a whole (waiting, attempts, sleeps) passed its ``deadline``.
+
+    Attributes:
+        spent: seconds of the call by phase, the longest first; see ``spent.Phase``.
+        attempts: how many attempts were begun.
+    """
+
+    def __init__(
+        self,
+        *args: object,
+        spent: Mapping[str, float] | None = None,
+        attempts: int = 0,
+        request: requests.PreparedRequest | None = None,
+    ) -> None:
+        super().__init__(*args, request=request)
+        self.spent = dict(spent or {})
+        self.attempts = attempts
 
 
 class ResponseTooLarge(requests.RequestException):

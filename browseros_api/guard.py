@@ -17,6 +17,7 @@ from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 from .abroad import leave_secrets
+from .deadlines import bind
 from .engine import Engine
 from .forks import look
 from .lines import check_lines, check_parts
@@ -82,8 +83,7 @@ class GuardedExchange:
     def _call_by_hand(self, request: PreparedRequest, kwargs: dict[str, Any]) -> Call:
         call = Call(str(request.method), str(request.url), {"request": request, **kwargs})
         call.attempt_timeout = self._engine.settings.attempt_timeout
-        if self._engine.settings.deadline is not None:
-            call.deadline = self._engine.clock() + self._engine.settings.deadline
+        bind(call, self._engine.settings.deadline, self._engine.clock)
         return call
 
     def _by_hand(self, call: Call) -> Response:

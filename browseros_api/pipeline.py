@@ -15,6 +15,7 @@ from requests.adapters import BaseAdapter
 
 from .errors import NEVER_SENT, RequestState
 from .replicas import Snapshot
+from .spent import Spent
 
 __all__ = ["SAFE_METHODS", "Call", "Exchange", "Proceed", "Step", "compose", "resource_of"]
 
@@ -34,7 +35,8 @@ class Call:
     sent, by lower-case name, and ``resource`` is the URL without its query, both only with a key.
     ``deadline`` is an instant of the session's clock, ``attempt_timeout`` the seconds that one
     attempt may take, ``patience`` the seconds of silence that the caller accepts (``None``: any).
-    ``reached`` is how far the last of its requests came that went out.
+    ``reached`` is how far the last of its requests came that went out; ``spent``, where its time
+    goes, only with a deadline.
     The last group is written while the call runs, by the one thread that runs it.
     """
 
@@ -49,6 +51,7 @@ class Call:
     deadline: float | None = None
     attempt_timeout: float | None = None
     patience: float | None = None
+    spent: Spent | None = None
 
     began: float | None = None
     epoch: int = 0

@@ -8,12 +8,14 @@ from collections.abc import Callable
 import requests
 from requests import Response
 
+from .deadlines import late
 from .errors import (
     NEVER_SENT,
     PROCESSED,
     DeadlineExceeded,
     PoolTimeout,
     ReadTimeout,
+    RequestState,
     as_timeout,
     mark,
 )
@@ -40,19 +42,19 @@ class Wire:
         """
         bound, by_deadline = self._bound(exchange.call)
         if bound is not None and bound <= 0:
-            raise mark(self._too_late(exchange), NEVER_SENT)
-        with Watch(None if bound is None else time.monotonic() + bound) as watch:
+            raise _too_late(exchange, NEVER_SENT)
+        until = None if bound is None else time.monotonic() + bound
+        with Watch(until, exchange.call.spent) as watch:
             try:
                 response = self._send(exchange)
                 if not watch.expired:
                     return response
                 response.close()  # it may look whole, and have been cut
-                overdue = self._too_late if by_deadline else self._too_slow
-                failure: requests.RequestException = mark(overdue(exchange), PROCESSED)
+                overdue = _too_late if by_deadline else _too_slow
+                failure: requests.RequestException = overdue(exchange, PROCESSED)
             except requests.RequestException as error:
                 failure = error
-        told = self._told(exchange, failure, watch.expired, by_deadline)
-        mark(told, state_of(failure))
+        told = _told(exchange, failure, watch.expired, by_deadline)
         try:
             if told is failure:
                 raise failure
@@ -67,19 +69,6 @@ class Wire:
             return attempt, False
         left = call.deadline - self.clock()
         return (left, True) if attempt is None or left <= attempt else (attempt, False)
-
-    def _told(
-        self, exchange: Exchange, error: requests.RequestException, overdue: bool, late: bool
-    ) -> requests.RequestException:
-        if error.request is None:
-            error.request = exchange.request
-        if isinstance(error, DeadlineExceeded):
-            return error
-        if late and (overdue or isinstance(error, PoolTimeout)):
-            return self._too_late(exchange)
-        if overdue and not isinstance(error, TimeoutError):
-            return self._too_slow(exchange)
-        return as_timeout(error)
 
     def _send(self, exchange: Exchange) -> Response:
         assert exchange.adapter is not None
@@ -102,12 +91,30 @@ class Wire:
         elif not exchange.streams:
             read_body(response, limit=limit)
 
-    def _too_late(self, exchange: Exchange) -> DeadlineExceeded:
-        what = f"{exchange.request.method} {masked_url(str(exchange.request.url))}"
-        attempt = f"attempt {exchange.attempt}" if exchange.attempt else "the first attempt"
-        return DeadlineExceeded(f"{what}: deadline passed in {attempt}", request=exchange.request)
 
-    def _too_slow(self, exchange: Exchange) -> ReadTimeout:
-        what = f"{exchange.request.method} {masked_url(str(exchange.request.url))}"
-        bound = exchange.call.attempt_timeout
-        return ReadTimeout(f"{what}: took longer than {bound:g} s", request=exchange.request)
+def _told(
+    exchange: Exchange, error: requests.RequestException, is_overdue: bool, is_late: bool
+) -> requests.RequestException:
+    """What the caller hears of ``error``; ``is_late``: the deadline is what bounds the attempt."""
+    state = state_of(error)
+    if error.request is None:
+        error.request = exchange.request
+    if isinstance(error, DeadlineExceeded):
+        return error
+    if is_late and (is_overdue or isinstance(error, PoolTimeout)):
+        return _too_late(exchange, state)
+    if is_overdue and not isinstance(error, TimeoutError):
+        return _too_slow(exchange, state)
+    return mark(as_timeout(error), state)
+
+
+def _too_late(exchange: Exchange, state: RequestState) -> DeadlineExceeded:
+    attempt = f"attempt {exchange.attempt}" if exchange.attempt else "the first attempt"
+    return late(exchange.call, f" in {attempt}", state, request=exchange.request)
+
+
+def _too_slow(exchange: Exchange, state: RequestState) -> ReadTimeout:
+    what = f"{exchange.request.method} {masked_url(str(exchange.request.url))}"
+    bound = exchange.call.attempt_timeout
+    error = ReadTimeout(f"{what}: took longer than {bound:g} s", request=exchange.request)
+    return mark(error, state)

@@ -12,13 +12,14 @@ __all__ = ["FAMILIES", "FLOORS", "LONGEST", "WRAPPED", "House", "Module", "looks
 # Which floor each module or package stands on; the root package, which has no name here, too.
 FLOORS = {
     0: (
-        *("abroad", "addresses", "bodies", "checks", "environment", "errors", "forks"),
-        *("identity", "journal", "keys", "lines", "pipeline", "replicas", "settings"),
+        *("abroad", "addresses", "bodies", "checks", "deadlines", "environment", "errors"),
+        *("forks", "identity", "journal", "keys", "lines", "pipeline", "replicas", "settings"),
+        *("spent",),
         *("timer", "verbs", "ways"),
     ),
     1: ("policies", "stores", "transport"),
     2: ("engine", "guard", "plans", "session", "wire", "witness"),
-    3: ("api", "batches", "client", "installing", "script"),
+    3: ("api", "batches", "client", "installing", "many", "script"),
     4: ("", "aio"),
     5: ("cli", "views"),
     6: ("__main__",),

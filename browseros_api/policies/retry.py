@@ -172,7 +172,12 @@ class Retry:
                 self._settings.on_retry(state.attempt_number, seconds, outcome)
         finally:
             discard(outcome)  # before the delay, in which another call can use its connection
+        spent = exchange.call.spent
+        if spent is not None:
+            spent.turn("sleep")
         self._sleep(seconds)
+        if spent is not None:
+            spent.turn("rest")
 
     def _count(self, *, retries: int = 0, rescued: int = 0) -> None:
         with self._counting:

@@ -26,7 +26,7 @@ from .routes import Routes
 from .short_way import sent
 from .streams import lend
 from .trip import Trip, finish, start
-from .watch import Watch, current_watch
+from .watch import Watch, current_watch, turn
 
 __all__ = ["PoolingAdapter"]
 
@@ -124,6 +124,7 @@ class PoolingAdapter(HTTPAdapter):
         is_lent = False
         try:
             start(trip)
+            turn("send")
             response = self._exchange(
                 trip, request, stream=stream, timeout=timeout,
                 verify=verify, cert=cert, proxies=proxies,
@@ -222,6 +223,7 @@ class PoolingAdapter(HTTPAdapter):
     def _lease(self, request: requests.PreparedRequest, watch: Watch | None) -> Lease:
         patience = self.settings.pool_timeout
         left = None if watch is None else watch.remaining()
+        turn("queue")
         if left is not None:
             patience = left if patience is None else min(patience, left)
         try:

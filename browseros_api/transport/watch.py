@@ -9,9 +9,10 @@ import time
 from types import TracebackType
 from typing import Any
 
+from ..spent import Phase, Spent
 from ..timer import TIMER, Appointment
 
-__all__ = ["Watch", "current_watch"]
+__all__ = ["Watch", "current_watch", "turn"]
 
 
 class _Here(threading.local):
@@ -26,12 +27,21 @@ def current_watch() -> Watch | None:
     return _here.watch
 
 
+def turn(phase: Phase) -> None:
+    """What this thread does now is ``phase`` of the call that it makes."""
+    watch = _here.watch
+    if watch is not None and watch.spent is not None:
+        watch.spent.turn(phase)
+
+
 class Watch:
     """Shuts the sockets that its thread uses inside it as soon as ``until`` has come.
 
     ``until`` is an instant of ``time.monotonic``; ``None`` binds nothing.  The blocked call then
     ends with some error, or with an answer cut short: ask ``expired``.  Watches nest, and the
     strictest one counts.  A body belongs to it if it is read inside the block.
+
+    ``spent`` is turned while it binds, by what the transport does: see ``turn``.
 
     Only what is held can be shut, and letting go excludes shutting: once ``let_go`` has returned,
     no timer of this watch will touch that socket any more.
@@ -46,17 +56,21 @@ class Watch:
         "_outer",
         "_verdict",
         "seconds",
+        "spent",
         "until",
     )
 
-    def __init__(self, until: float | None) -> None:
+    def __init__(self, until: float | None, spent: Spent | None = None) -> None:
         self.until = until
+        self.spent = spent
         self.seconds: float | None = None
         self._binding: Watch | None = None
         self._outer: Watch | None = None
         self._verdict: bool | None = None
 
     def __enter__(self) -> Watch:
+        if self.spent is not None:
+            self.spent.turn("server")  # for all we know
         outer = self._outer = _here.watch
         if self.until is None or (
             outer is not None and outer.until is not None and outer.until <= self.until
@@ -80,6 +94,8 @@ class Watch:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self.spent is not None:
+            self.spent.turn("rest")
         self._verdict = self.expired
         if self._binding is not self:
             return
