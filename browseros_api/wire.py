@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import requests
 from requests import Response
@@ -24,6 +25,7 @@ from .pipeline import Call, Exchange
 from .settings import Settings
 from .transport.body import read_body, skim_body
 from .transport.sent import state_of
+from .transport.streams import bound
 from .transport.watch import Watch
 
 __all__ = ["Wire"]
@@ -48,6 +50,8 @@ class Wire:
             try:
                 response = self._send(exchange)
                 if not watch.expired:
+                    if exchange.streams and exchange.call.deadline is not None:
+                        self._bind_body(response, exchange, watch)
                     return response
                 response.close()  # it may look whole, and have been cut
                 overdue = _too_late if by_deadline else _too_slow
@@ -69,6 +73,14 @@ class Wire:
             return attempt, False
         left = call.deadline - self.clock()
         return (left, True) if attempt is None or left <= attempt else (attempt, False)
+
+    def _bind_body(self, response: Response, exchange: Exchange, watch: Watch) -> None:
+        """Whoever reads it has as long as the deadline leaves; an attempt's own bound is over."""
+        call, request = exchange.call, exchange.request
+        assert call.deadline is not None
+        until = time.monotonic() + call.deadline - self.clock()
+        too_late = partial(late, call, " in the body", PROCESSED, request=request)
+        bound(response, watch, until=until, late=too_late)
 
     def _send(self, exchange: Exchange) -> Response:
         assert exchange.adapter is not None

@@ -30,8 +30,8 @@ def current_watch() -> Watch | None:
 def turn(phase: Phase) -> None:
     """What this thread does now is ``phase`` of the call that it makes."""
     watch = _here.watch
-    if watch is not None and watch.spent is not None:
-        watch.spent.turn(phase)
+    if watch is not None:
+        watch.note(phase)
 
 
 class Watch:
@@ -39,7 +39,8 @@ class Watch:
 
     ``until`` is an instant of ``time.monotonic``; ``None`` binds nothing.  The blocked call then
     ends with some error, or with an answer cut short: ask ``expired``.  Watches nest, and the
-    strictest one counts.  A body belongs to it if it is read inside the block.
+    strictest one counts.  A body belongs to it if it is read inside the block, or if the watch was
+    extended; then it goes on until it is released.
 
     ``spent`` is turned while it binds, by what the transport does: see ``turn``.
 
@@ -52,6 +53,7 @@ class Watch:
         "_binding",
         "_fired",
         "_held",
+        "_is_extended",
         "_lock",
         "_outer",
         "_verdict",
@@ -67,10 +69,10 @@ class Watch:
         self._binding: Watch | None = None
         self._outer: Watch | None = None
         self._verdict: bool | None = None
+        self._is_extended = False
 
     def __enter__(self) -> Watch:
-        if self.spent is not None:
-            self.spent.turn("server")  # for all we know
+        self.note("server")  # for all we know
         outer = self._outer = _here.watch
         if self.until is None or (
             outer is not None and outer.until is not None and outer.until <= self.until
@@ -94,13 +96,25 @@ class Watch:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self.spent is not None:
-            self.spent.turn("rest")
-        self._verdict = self.expired
+        self.note("rest")
+        if self._binding is self:
+            _here.watch = self._outer
+        if not self._is_extended:
+            self.release()
+
+    def extend(self, until: float) -> None:
+        """Go on until this instant, also after the block: until ``release``."""
+        self._is_extended, self.until = True, until
         if self._binding is not self:
-            return
-        _here.watch = self._outer
+            return  # what it would hold is held by the one around it
         if self._appointment is not None:
+            self._appointment.cancel()
+        self._appointment = TIMER.at(until, self._fire)
+
+    def release(self) -> None:
+        """It is over: nothing is held, and whether it came in time is said for good."""
+        self._verdict = self.expired
+        if self._binding is self and self._appointment is not None:
             self._appointment.cancel()
             with self._lock:
                 held, self._held = self._held, {}
@@ -108,11 +122,19 @@ class Watch:
                 if is_copy:
                     sock.close()
 
+    def note(self, phase: Phase) -> None:
+        """What is done for its call now is ``phase``."""
+        if self.spent is not None:
+            self.spent.turn(phase)
+
     @property
     def expired(self) -> bool:
         """Whether the time was over before the block was left."""
         if self._verdict is not None:
             return self._verdict
+        if self._is_extended:
+            was_shut = self._binding is self and self._fired
+            return was_shut or time.monotonic() >= (self.until or 0.0)
         binding = self._binding
         if binding is None or binding.until is None:
             return False
