@@ -25,6 +25,7 @@ from .verbs import Verbs, checked_method
 __all__ = ["EnhancedAPIClient"]
 
 C = TypeVar("C", bound="EnhancedAPIClient")
+_TIMEOUT = 30.0
 _OURS = ("use_cache", "cache_ttl", "deadline")  # what Session.request takes besides requests' own
 
 
@@ -51,14 +52,14 @@ class EnhancedAPIClient(ManyCalls, Verbs[Any]):
     """
 
     def __init__(
-        self, base_url: str, timeout: float | None = 30.0, max_connections: int = 100,
+        self, base_url: str, timeout: float | None = _TIMEOUT, max_connections: int = 100,
         max_retries: int = 3, retry_base_delay: float = 1.0, retry_max_delay: float = 32.0,
         cache_ttl: float = 300.0, enable_deduplication: bool = True,
         enable_circuit_breaker: bool = True, headers: Mapping[str, str] | None = None,
         debug: bool = False, *, circuit_breaker: CircuitBreaker | None = None, **options: Any,
     ) -> None:  # fmt: skip
         self._base = Base(base_url)
-        bound = duration("timeout", timeout)
+        bound = _bound(timeout, options.get("deadline"))
         given = checked_headers(headers)
         Settings.check_names(options)
         if circuit_breaker is not None and not isinstance(circuit_breaker, CircuitBreaker):
@@ -214,3 +215,13 @@ class EnhancedAPIClient(ManyCalls, Verbs[Any]):
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
         return f"<EnhancedAPIClient [{masked_url(self.base_url)}: {state}]>"
+
+
+def _bound(timeout: Any, deadline: Any) -> float | None:
+    """Seconds that an attempt may take: a default gives way to a shorter deadline."""
+    seconds, whole = duration("timeout", timeout), duration("deadline", deadline)
+    if seconds is None or whole is None or seconds <= whole:
+        return seconds
+    if seconds != _TIMEOUT:
+        raise ValueError(f"timeout ({seconds:g}) must not be more than deadline ({whole:g})")
+    return whole

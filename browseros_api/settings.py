@@ -113,6 +113,17 @@ class Settings:
         if self.base_url is not None and not isinstance(self.base_url, str):
             raise TypeError(f"base_url must be a str or None, not {self.base_url!r}")
         check_timeout(self.timeout)
+        self._refuse_contradictions()
+
+    def _refuse_contradictions(self) -> None:
+        """What was asked for must be possible together; a default gives way to what was asked."""
+        defaults = {field.name: field.default for field in fields(self)}
+        for low, high in _ORDERED:
+            least, most = getattr(self, low), getattr(self, high)
+            if least is None or most is None or least <= most:
+                continue
+            if least != defaults[low] and most != defaults[high]:
+                raise ValueError(f"{low} ({least:g}) must not be more than {high} ({most:g})")
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)  # frozen for everybody else
@@ -145,6 +156,13 @@ _COUNTS = (
     "failure_threshold",
     "half_open_max_calls",
     "max_endpoints",
+)
+_ORDERED = (  # the first of each two is a part of the second
+    ("attempt_timeout", "deadline"),
+    ("pool_timeout", "deadline"),
+    ("retry_base_delay", "retry_max_delay"),
+    ("max_connections_per_host", "max_connections"),
+    ("cache_max_entry_bytes", "cache_max_bytes"),
 )
 _SWITCHES = (
     "enable_cache",
