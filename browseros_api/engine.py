@@ -29,6 +29,7 @@ from .identity import Identity
 from .journal import Journal
 from .pipeline import Call, Exchange, Step
 from .policies.breakers import Breakers, CircuitBreaker
+from .policies.budget import Budget
 from .policies.cache import Cache
 from .policies.flights import Flights
 from .policies.meter import Meter
@@ -58,6 +59,8 @@ class Engine:
         self.meter = Meter(clock=self.clock)
         self.cache = Cache(settings, clock=self.clock, journal=self.journal)
         self.flights = Flights(clock=self.clock, journal=self.journal)
+        terms = settings.retry_budget
+        self.budget = None if terms is None else Budget(terms, clock=self.clock)
         self.retry = Retry(
             settings,
             clock=self.clock,
@@ -65,6 +68,7 @@ class Engine:
             random=settings.random or random.random,
             journal=self.journal,
             state_of=state_of,
+            budget=self.budget,
         )
         self.breakers = Breakers(settings, clock=self.clock, journal=self.journal, template=breaker)
         self.wire = Wire(settings, clock=self.clock)
@@ -146,6 +150,8 @@ class Engine:
             part.reset_after_fork()
         self.meter.reset_lock()
         self.retry.reset_lock()
+        if self.budget is not None:
+            self.budget.reset_lock()
         if self.account is not None:
             self.account.reset_lock()
 
@@ -156,6 +162,7 @@ class Engine:
         figures["cache_bytes"] = self.cache.answers.bytes
         figures["retries"] = self.retry.retries
         figures["rescued_requests"] = self.retry.rescued
+        figures["refused_retries"] = 0 if self.budget is None else self.budget.refused
         figures["rejected_requests"] = self.breakers.rejected
         figures["connections"] = self.adapter.statistics()
         return figures

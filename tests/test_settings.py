@@ -13,7 +13,7 @@ import pytest
 from urllib3 import Timeout
 
 import browseros_api
-from browseros_api import EnhancedAPIClient, Session, Settings
+from browseros_api import EnhancedAPIClient, RetryBudget, Session, Settings
 from browseros_api.checks import at_least, duration, one_of, whole
 
 HUGE = 10**400  # has no float
@@ -45,6 +45,7 @@ BAD: list[tuple[str, Any]] = [
     *[(name, value) for name in SWITCHES for value in (None, 0, 1, "yes", [])],
     *[(name, value) for name in FUNCTIONS for value in (1, "sleep", [])],
     *[("timeout", value) for value in ((), (1,), (1, 2, 3), (1, "2"), (0, 1), (1, -1), [1, 2])],
+    *[("retry_budget", value) for value in (0, 0.2, True, {}, "none")],
     *[("jitter", value) for value in (None, "none", 1, [])],
     *[("cache_mode", value) for value in (None, "off", 1, {})],
     *[("max_connections", value) for value in (65_536, 10**9)],
@@ -84,6 +85,7 @@ def test_every_setting_has_been_given_something_bad() -> None:
         *[(name, value) for name in FUNCTIONS for value in (None, lambda *_: 0)],
         *[("timeout", value) for value in ((1, 2.5), (None, 1), (None, None), Timeout(1))],
         ("max_retries", 0),
+        *[("retry_budget", value) for value in (None, RetryBudget(ratio=0, reserve=1))],
         ("jitter", "full"),
         ("cache_mode", "ttl"),
         ("base_url", "https://api.example.com"),

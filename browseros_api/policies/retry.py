@@ -1,7 +1,8 @@
 """Asking again, where that may help and can do no harm, which the rules beside this file tell.
 
-And only while retries are left, the body can be sent once more, and the wait before it is neither
-longer than a server may ask for nor longer than the call has left.  Otherwise the last answer is
+And only while retries are left, of the call and in the budget of its host, the body can be sent
+once more, and the wait before it is neither longer than a server may ask for nor longer than the
+call has left.  Otherwise the last answer is
 returned, or the last error raised, just as it would have been without retries.
 The circuit breaker stands inside, around each attempt: an open circuit ends the retries.
 """
@@ -12,7 +13,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from requests import RequestException, Response
 
@@ -31,12 +32,21 @@ if TYPE_CHECKING:
 __all__ = ["Retry"]
 
 
+class Spendable(Protocol):
+    """What a budget does for retries."""
+
+    def earn(self, url: str, *, calls: int, answered: bool) -> None: ...
+
+    def spend(self, url: str) -> bool: ...
+
+
 class Retry:
     """The retries of a session: its step is ``attempt``.
 
     ``state_of(error)`` tells how far the request came; ``clock`` is the one that deadlines are
     instants of, ``wall`` (seconds since the epoch) the one that HTTP dates are compared with.
-    ``sleep`` may raise, which ends the call with what it raised.
+    ``sleep`` may raise, which ends the call with what it raised.  Without a ``budget`` a host may
+    be asked any number of times.
     One instance serves all threads: what belongs to a call lives on the stack of that call.
 
     Attributes:
@@ -53,6 +63,7 @@ class Retry:
         random: Callable[[], float],
         journal: Journal,
         state_of: Callable[[RequestException], RequestState],
+        budget: Spendable | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
@@ -60,6 +71,7 @@ class Retry:
         self._sleep = sleep
         self._journal = journal
         self._state_of = state_of
+        self._budget = budget
         self._rules = Rules(settings, random=random, wall=wall)
         self.retries = self.rescued = 0
         self.reset_lock()
@@ -106,9 +118,16 @@ class Retry:
             if not is_transient(error):
                 self._note(exchange, error, "not retried: asking again would not help")
                 raise
+            self._earn(exchange, answered=False)
             return error
         exchange.reached = call.reached = PROCESSED
+        self._earn(exchange, answered=not self._rules.has_failed(response))
         return response
+
+    def _earn(self, exchange: Exchange, *, answered: bool) -> None:
+        if self._budget is not None:
+            calls = int(exchange.attempt == 1)
+            self._budget.earn(exchange.request.url or "", calls=calls, answered=answered)
 
     def _ask_again(
         self, exchange: Exchange, proceed: Proceed[Exchange], outcome: Outcome
@@ -160,9 +179,14 @@ class Retry:
             # Now, before the delay: none is worth waiting for if the body cannot be sent.
             reason = f"given up: its body cannot be rewound ({type(failure).__name__})"
             attach(failure, _outcome(state))
+        elif not self._may_spend(exchange):
+            reason = "given up: the retry budget of its host is used up"
         if reason:
             self._note(exchange, _outcome(state), reason)
         return bool(reason)
+
+    def _may_spend(self, exchange: Exchange) -> bool:
+        return self._budget is None or self._budget.spend(exchange.request.url or "")
 
     def _pause(self, exchange: Exchange, state: RetryCallState) -> None:
         outcome, seconds = _outcome(state), float(state.upcoming_sleep)

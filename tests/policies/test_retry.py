@@ -93,6 +93,7 @@ class Rig:
         random: Callable[[], float] = lambda: 0.5,  # no jitter
         sleep: Callable[[float], object] | None = None,
         debug: bool = False,
+        budget: Any = None,
         **settings: Any,
     ) -> None:
         self.outcomes = list(outcomes)
@@ -105,6 +106,7 @@ class Rig:
             random=random,
             journal=Journal(enabled=debug),
             state_of=state_of,
+            budget=budget,
             wall=lambda: NOON,
         )
 
