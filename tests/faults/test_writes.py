@@ -92,7 +92,8 @@ def test_with_its_keys_the_client_lets_the_server_do_it_once(
     by: Literal["RST", "FIN"], server: EffectServer
 ) -> None:
     with EnhancedAPIClient(
-        f"http://127.0.0.1:{server.port}", sleep=lambda _: None, failure_threshold=1000
+        f"http://127.0.0.1:{server.port}",
+        **{"sleep": lambda _: None, "failure_threshold": 1000, "retry_budget": None},
     ) as client:
         client.session.trust_env = False
         server.expect()
