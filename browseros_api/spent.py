@@ -14,7 +14,7 @@ Phase = Literal[
     "following", "queue", "lookup", "connect", "tls", "send", "server", "body", "sleep", "rest"
 ]
 
-_TOLD = 0.001  # seconds below which a phase is not worth a word
+_LEAST, _SHARE = 0.001, 0.01  # seconds, and part of the whole, that are worth a word
 
 
 class Spent:
@@ -46,6 +46,7 @@ class Spent:
     @staticmethod
     def told(seconds: dict[str, float]) -> str:
         """What ``read`` gave, in words for people."""
+        least = max(_LEAST, _SHARE * sum(seconds.values()))
         return ", ".join(
-            f"{phase} {value:.3g} s" for phase, value in seconds.items() if value >= _TOLD
+            f"{phase} {value:.3g} s" for phase, value in seconds.items() if value >= least
         )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import requests
 from requests import Response
+from requests.adapters import HTTPAdapter
 
 from .deadlines import late
 from .errors import (
@@ -20,12 +23,15 @@ from .errors import (
     as_timeout,
     mark,
 )
-from .journal import masked_url
+from .journal import LOGGER, masked_url
 from .pipeline import Call, Exchange
 from .settings import Settings
+from .transport import streams
+from .transport.adapter import PoolingAdapter
 from .transport.body import read_body, skim_body
+from .transport.elsewhere import clipped, hold_body
 from .transport.sent import state_of
-from .transport.streams import bound
+from .transport.single import asks_again, single
 from .transport.watch import Watch
 
 __all__ = ["Wire"]
@@ -36,6 +42,7 @@ class Wire:
 
     def __init__(self, settings: Settings, *, clock: Callable[[], float]) -> None:
         self.settings, self.clock = settings, clock
+        self._warning = threading.Lock()  # taken for good by whoever says it
 
     def transmit(self, exchange: Exchange) -> Response:
         """Send one request through the adapter that is mounted, and read the whole answer.
@@ -48,7 +55,7 @@ class Wire:
         until = None if bound is None else time.monotonic() + bound
         with Watch(until, exchange.call.spent) as watch:
             try:
-                response = self._send(exchange)
+                response = self._send(exchange, watch)
                 if not watch.expired:
                     if exchange.streams and exchange.call.deadline is not None:
                         self._bind_body(response, exchange, watch)
@@ -80,20 +87,39 @@ class Wire:
         assert call.deadline is not None
         until = time.monotonic() + call.deadline - self.clock()
         too_late = partial(late, call, " in the body", PROCESSED, request=request)
-        bound(response, watch, until=until, late=too_late)
+        streams.bind(response, watch, until=until, late=too_late)
 
-    def _send(self, exchange: Exchange) -> Response:
-        assert exchange.adapter is not None
+    def _send(self, exchange: Exchange, watch: Watch) -> Response:
+        adapter, options = exchange.adapter, exchange.options
+        assert adapter is not None
+        if self.settings.max_retries and asks_again(adapter):
+            adapter = self._warned_of(cast(HTTPAdapter, adapter))
+        left = None if isinstance(adapter, PoolingAdapter) else watch.remaining()
+        if left is not None:
+            options = {**options, "timeout": clipped(options.get("timeout"), left)}
         began = time.perf_counter()
-        response = exchange.adapter.send(exchange.request, **exchange.options)
+        response = adapter.send(exchange.request, **options)
         response.__dict__.setdefault("_answered_after", time.perf_counter() - began)
         response.__dict__.setdefault("from_cache", False)
+        if left is not None:
+            hold_body(response, watch)
         try:
             self._read(exchange, response)
         except requests.RequestException as error:
             mark(error, PROCESSED)
             raise
         return response
+
+    def _warned_of(self, adapter: HTTPAdapter) -> HTTPAdapter:
+        """Stacked retries multiply: those of the adapter are left out, which is said once."""
+        if self._warning.acquire(blocking=False):
+            LOGGER.warning(
+                "a mounted %s has retries of its own; they are left out, since the session's "
+                "max_retries=%d counts: mount it without them, or set max_retries=0",
+                type(adapter).__name__,
+                self.settings.max_retries,
+            )
+        return single(adapter)
 
     def _read(self, exchange: Exchange, response: Response) -> None:
         limit = self.settings.max_response_bytes

@@ -237,7 +237,8 @@ def test_time_is_spent_in_one_phase_at_a_time(fake_clock: FakeClock) -> None:
     assert list(spent.read()) == ["server", "queue", "rest"]
     assert spent.read()["queue"] == 2.5
     assert Spent.told(spent.read()) == "server 4 s, queue 2.5 s, rest 1 s"
-    assert Spent.told({"body": 1.0, "tls": 0.0009}) == "body 1 s"
+    assert Spent.told({"body": 0.01, "tls": 0.0009}) == "body 0.01 s"
+    assert Spent.told({"server": 10.0, "body": 0.2, "connect": 0.09}) == "server 10 s, body 0.2 s"
 
 
 def test_an_error_tells_it_to_whoever_gets_it(api_server: ApiServer) -> None:

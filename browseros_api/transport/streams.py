@@ -12,7 +12,7 @@ from urllib3.response import HTTPResponse
 from .limiter import Lease
 from .watch import Watch
 
-__all__ = ["bound", "lend"]
+__all__ = ["bind", "lend"]
 
 
 class _Lent(HTTPResponse):
@@ -104,7 +104,7 @@ def lend(response: requests.Response, lease: Lease) -> bool:
     return True
 
 
-def bound(
+def bind(
     response: requests.Response, watch: Watch, *, until: float, late: Callable[[], Exception]
 ) -> None:
     """Let ``watch`` go on until ``until`` of ``time.monotonic``, for as long as the body lasts."""
