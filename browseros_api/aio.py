@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 from requests import Response
 
-from .batches import Crew
 from .client import EnhancedAPIClient as BlockingClient
+from .crew import Crew
 from .deadlines import Deadline, late
 from .errors import NEVER_SENT, ClientClosed
 from .pipeline import Call

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 from requests import Response
 
 from .addresses import Base
-from .batches import Crew
 from .bodies import add_content_type, check_options, checked_headers, decoded, failure, payload
 from .checks import duration
+from .crew import Crew
 from .deadlines import Deadline
 from .errors import ClientClosed
 from .journal import masked_url

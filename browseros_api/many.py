@@ -7,8 +7,9 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, Literal
 
-from .batches import Crew, fetch
+from .batches import fetch
 from .checks import whole
+from .crew import Crew
 from .pipeline import Call
 
 __all__ = ["ManyCalls"]
@@ -22,6 +23,7 @@ class ManyCalls:
     _planned: Callable[..., Call]
     _made: Callable[[Call], Any]
     get: Callable[..., Any]
+    session: Any
 
     def submit(self, method: str, endpoint: str, **arguments: Any) -> Future[Any]:
         """``request`` on a thread of the client's own; the result comes through the Future.
@@ -30,9 +32,12 @@ class ManyCalls:
         """
         self._check_open()
         call = self._planned(method, endpoint, **arguments)
-        if call.spent is not None:
-            call.spent.turn("queue")
-        return self._crew.submit(partial(self._made, call))
+        make = partial(self._made, call)
+        if call.deadline is None or call.spent is None:
+            return self._crew.submit(make)
+        call.spent.turn("queue")
+        left = call.deadline - self.session.engine.clock()
+        return self._crew.submit_within(max(0.0, left), make)
 
     def get_many(
         self, endpoints: Iterable[Any], *, max_workers: int = 32, ordered: bool = True,

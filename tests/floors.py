@@ -19,7 +19,7 @@ FLOORS = {
     ),
     1: ("policies", "stores", "transport"),
     2: ("engine", "guard", "plans", "session", "wire", "witness"),
-    3: ("api", "batches", "client", "installing", "many", "script"),
+    3: ("api", "batches", "client", "crew", "installing", "many", "script"),
     4: ("", "aio"),
     5: ("cli", "views"),
     6: ("__main__",),
