@@ -50,7 +50,7 @@ from .errors import (
 from .installing import install, uninstall
 from .policies.breakers import CircuitBreaker
 from .session import ResilienceMixin, Session
-from .settings import Settings
+from .settings import RetryBudget, Settings
 
 __version__ = "1.0.0"
 
@@ -74,6 +74,7 @@ __all__ = [
     "ResilienceMixin",
     "Response",
     "ResponseTooLarge",
+    "RetryBudget",
     "Session",
     "Settings",
     "Timeout",

@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 
 from requests import Response
 
-from .batches import Crew
 from .client import EnhancedAPIClient as BlockingClient
-from .errors import ClientClosed, DeadlineExceeded
-from .journal import masked_url
+from .crew import Crew
+from .deadlines import Deadline, late
+from .errors import NEVER_SENT, ClientClosed
 from .pipeline import Call
 from .policies.breakers import CircuitBreaker
 from .policies.flight import Landing
@@ -83,6 +83,10 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    def deadline(self, seconds: float) -> Deadline:
+        """For a ``with`` or ``async with`` block, as ``Session.deadline``."""
+        return self._client.deadline(seconds)
+
     # -- one call --------------------------------------------------------------------------------
 
     async def request(
@@ -121,6 +125,8 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
         seat = engine.flights.board(call)
         while not seat.leads:
             assert seat.landing is not None
+            if call.spent is not None:
+                call.spent.turn("following")
             if not await _done(seat.landing, engine.flights.bound(call)):
                 raise engine.flights.gave_up(call)
             told = seat.landing.result()
@@ -142,6 +148,8 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
     async def _on_thread(
         self, call: Call, work: Callable[..., Response], *arguments: Any
     ) -> Response:
+        if call.spent is not None:
+            call.spent.turn("queue")
         try:
             job = self._crew.submit(partial(work, *arguments))
         except BaseException:
@@ -150,8 +158,7 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
         job.add_done_callback(lambda done: self._give_up(call) if done.cancelled() else None)
         try:
             if not await _done(job, self._left(call)) and job.cancel():
-                url = masked_url(call.url)
-                raise DeadlineExceeded(f"{call.method} {url}: deadline passed, waiting in line")
+                raise late(call, ", waiting in line", NEVER_SENT)
             return await _outcome(job)
         finally:
             job.cancel()  # in case it is this ``await`` that was cancelled, before its turn came

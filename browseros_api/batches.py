@@ -1,4 +1,4 @@
-"""Many calls at once: threads for calls that are submitted, and GETs by the window.
+"""Many GETs at once, by the window.
 
 Of a batch, whatever its length, only a window is in the air at any time.
 """
@@ -6,64 +6,19 @@ Of a batch, whatever its length, only a window is in the air at any time.
 from __future__ import annotations
 
 import queue
-import threading
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from .checks import one_of
 from .errors import ClientClosed
-from .forks import look, reset_in_child
 
-__all__ = ["Crew", "fetch"]
+__all__ = ["fetch"]
 
-T = TypeVar("T")
 _AHEAD = 2  # calls per worker that are begun or waiting before their results are taken
-
-
-class Crew:
-    """Threads of a client's own: there from the first job on, in a forked child anew."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self._is_dismissed = False
-        self.reset_after_fork()
-        _CREWS.add(self)
-
-    def reset_after_fork(self) -> None:
-        """No threads, and a lock that nobody holds."""
-        self._lock = threading.Lock()
-        self._executor: ThreadPoolExecutor | None = None
-
-    def submit(self, job: Callable[[], T]) -> Future[T]:
-        """Have ``job`` done, in the context of the caller; what comes of it is in the Future."""
-        look()
-        with self._lock:
-            if self._is_dismissed:
-                raise ClientClosed("the client was closed; make a new one")
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(self.most, "browseros_api")
-            return self._executor.submit(copy_context().run, job)
-
-    def dismiss(self) -> None:
-        """For good: jobs that were not begun are cancelled, those that were are left to end."""
-        with self._lock:
-            self._is_dismissed = True
-            executor, self._executor = self._executor, None
-        if executor is not None:
-            executor.shutdown(wait=False, cancel_futures=True)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"most": self.most, "_is_dismissed": self._is_dismissed}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self.reset_after_fork()
-        _CREWS.add(self)
 
 
 def fetch(
@@ -193,12 +148,3 @@ def _bar_maker(endpoints: Iterable[Any]) -> Callable[[], Any]:
         raise ImportError("progress=True needs tqdm: pip install browseros-api[progress]") from None
     total = len(endpoints) if isinstance(endpoints, Sized) else None
     return partial(tqdm, total=total, unit="call")
-
-
-_CREWS: weakref.WeakSet[Crew] = weakref.WeakSet()
-
-
-@reset_in_child
-def _reset_all() -> None:
-    for crew in list(_CREWS):
-        crew.reset_after_fork()

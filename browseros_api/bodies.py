@@ -13,6 +13,7 @@ from requests import Response
 from requests.utils import check_header_validity
 
 from .checks import check_timeout
+from .errors import PROCESSED, mark
 from .journal import masked_url
 
 __all__ = ["add_content_type", "check_options", "checked_headers", "decoded", "failure", "payload"]
@@ -199,7 +200,7 @@ def _parsed(response: Response, content: bytes) -> Any:
     except ValueError as error:  # not Unicode; an integer of too many digits
         reason, position = str(error), 0
     start = content[:_START].decode("utf-8", "replace")
-    raise requests.JSONDecodeError(
+    unread = requests.JSONDecodeError(
         f"{response.status_code} answer of {masked_url(response.url)} is not JSON: "
         f"{reason}; it begins {start!r}",
         start,
@@ -207,6 +208,7 @@ def _parsed(response: Response, content: bytes) -> Any:
         request=response.request,
         response=response,
     )
+    raise mark(unread, PROCESSED)
 
 
 def _loaded(content: bytes, charset: str | None) -> Any:
@@ -232,8 +234,9 @@ def failure(response: Response, *, retry_after: float | None) -> requests.HTTPEr
     if isinstance(reason, bytes):
         reason = reason.decode("latin-1")
     when = "" if retry_after is None else f"; the server asks to wait {retry_after:g} s"
-    return requests.HTTPError(
+    error = requests.HTTPError(
         f"{response.status_code} {side} Error: {reason} for url: {masked_url(response.url)}{when}",
         request=response.request,
         response=response,
     )
+    return mark(error, PROCESSED)

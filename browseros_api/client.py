@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future
-from functools import partial
-from typing import Any, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from requests import Response
 
 from .addresses import Base
-from .batches import Crew, fetch
 from .bodies import add_content_type, check_options, checked_headers, decoded, failure, payload
-from .checks import duration, whole
+from .checks import duration
+from .crew import Crew
+from .deadlines import Deadline
 from .errors import ClientClosed
 from .journal import masked_url
+from .many import ManyCalls
 from .pipeline import Call
 from .policies.backoff import retry_after
 from .policies.breakers import CircuitBreaker
@@ -25,10 +25,11 @@ from .verbs import Verbs, checked_method
 __all__ = ["EnhancedAPIClient"]
 
 C = TypeVar("C", bound="EnhancedAPIClient")
+_TIMEOUT = 30.0
 _OURS = ("use_cache", "cache_ttl", "deadline")  # what Session.request takes besides requests' own
 
 
-class EnhancedAPIClient(Verbs[Any]):
+class EnhancedAPIClient(ManyCalls, Verbs[Any]):
     """A client of the API at ``base_url``: pooled, deduplicated, retried, cached, guarded.
 
     Args:
@@ -51,14 +52,14 @@ class EnhancedAPIClient(Verbs[Any]):
     """
 
     def __init__(
-        self, base_url: str, timeout: float | None = 30.0, max_connections: int = 100,
+        self, base_url: str, timeout: float | None = _TIMEOUT, max_connections: int = 100,
         max_retries: int = 3, retry_base_delay: float = 1.0, retry_max_delay: float = 32.0,
         cache_ttl: float = 300.0, enable_deduplication: bool = True,
         enable_circuit_breaker: bool = True, headers: Mapping[str, str] | None = None,
         debug: bool = False, *, circuit_breaker: CircuitBreaker | None = None, **options: Any,
     ) -> None:  # fmt: skip
         self._base = Base(base_url)
-        bound = duration("timeout", timeout)
+        bound = _bound(timeout, options.get("deadline"))
         given = checked_headers(headers)
         Settings.check_names(options)
         if circuit_breaker is not None and not isinstance(circuit_breaker, CircuitBreaker):
@@ -112,6 +113,10 @@ class EnhancedAPIClient(Verbs[Any]):
     def _check_open(self) -> None:
         if self._closed:
             raise ClientClosed(f"{self!r} was closed; make a new one")
+
+    def deadline(self, seconds: float) -> Deadline:
+        """For a ``with`` block, as ``Session.deadline``."""
+        return self._session.deadline(seconds)
 
     # -- one call --------------------------------------------------------------------------------
 
@@ -180,44 +185,6 @@ class EnhancedAPIClient(Verbs[Any]):
                 engine.cache.answers.delete(call.key)  # it would be as broken the next time
             raise
 
-    # -- many calls ------------------------------------------------------------------------------
-
-    def submit(self, method: str, endpoint: str, **arguments: Any) -> Future[Any]:
-        """``request`` on a thread of the client's own; the result comes through the Future.
-
-        What is wrong with the arguments is raised here.  A ``deadline`` counts from here.
-        """
-        self._check_open()
-        return self._crew.submit(partial(self._made, self._planned(method, endpoint, **arguments)))
-
-    def get_many(
-        self, endpoints: Iterable[Any], *, max_workers: int = 32, ordered: bool = True,
-        on_error: Literal["raise", "return", "skip"] = "raise", progress: bool = False,
-        **arguments: Any,
-    ) -> Iterator[Any]:  # fmt: skip
-        """GET many endpoints at once, lazily: only a window of them is in memory at any time.
-
-        Args:
-            endpoints: any iterable of endpoints; an item may also be a dict of ``get`` arguments,
-                such as ``{"endpoint": "/users", "params": {"page": 2}}``.
-            max_workers: threads; never more than ``max_connections``.
-            ordered: results in the order of ``endpoints``; otherwise as they come in.
-            on_error: ``"raise"`` ends the batch, ``"return"`` puts the exception in the result's
-                place, ``"skip"`` leaves it out.  A closed client ends it in any case.
-            progress: show a tqdm bar (extra ``progress``).
-            arguments: for every ``get``.
-
-        Returns:
-            An iterator of decoded answers.  Closing it, or an error, cancels what has not begun.
-        """
-        self._check_open()
-        self._planned("GET", "", **arguments)  # what is wrong with them is raised here
-        workers = min(whole("max_workers", max_workers, least=1), self._crew.most)
-        return fetch(
-            self.get, endpoints, arguments, max_workers=workers, ordered=ordered,
-            on_error=on_error, progress=progress,
-        )  # fmt: skip
-
     # -- what can be asked and told --------------------------------------------------------------
 
     def get_stats(self) -> dict[str, Any]:
@@ -248,3 +215,13 @@ class EnhancedAPIClient(Verbs[Any]):
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
         return f"<EnhancedAPIClient [{masked_url(self.base_url)}: {state}]>"
+
+
+def _bound(timeout: Any, deadline: Any) -> float | None:
+    """Seconds that an attempt may take: a default gives way to a shorter deadline."""
+    seconds, whole = duration("timeout", timeout), duration("deadline", deadline)
+    if seconds is None or whole is None or seconds <= whole:
+        return seconds
+    if seconds != _TIMEOUT:
+        raise ValueError(f"timeout ({seconds:g}) must not be more than deadline ({whole:g})")
+    return whole

@@ -18,21 +18,24 @@ import random
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import Any
 
+from .deadlines import enter, leave
 from .errors import ClientClosed
 from .forks import reset_in_child
 from .identity import Identity
 from .journal import Journal
 from .pipeline import Call, Exchange, Step
 from .policies.breakers import Breakers, CircuitBreaker
+from .policies.budget import Budget
 from .policies.cache import Cache
 from .policies.flights import Flights
 from .policies.meter import Meter
 from .policies.retry import Retry
 from .settings import Settings
 from .transport.adapter import PoolingAdapter
-from .transport.sent import never_sent
+from .transport.sent import state_of
 from .wire import Wire
 from .witness import Account, Witness
 
@@ -54,13 +57,16 @@ class Engine:
         self.meter = Meter(clock=self.clock)
         self.cache = Cache(settings, clock=self.clock, journal=self.journal)
         self.flights = Flights(clock=self.clock, journal=self.journal)
+        terms = settings.retry_budget
+        self.budget = None if terms is None else Budget(terms, clock=self.clock)
         self.retry = Retry(
             settings,
             clock=self.clock,
             sleep=settings.sleep or self._nap,
             random=settings.random or random.random,
             journal=self.journal,
-            never_sent=never_sent,
+            state_of=state_of,
+            budget=self.budget,
         )
         self.breakers = Breakers(settings, clock=self.clock, journal=self.journal, template=breaker)
         self.wire = Wire(settings, clock=self.clock)
@@ -109,7 +115,7 @@ class Engine:
 
     def making(self, call: Call) -> _Making:
         """Within, this thread makes ``call``: its exchanges belong to it."""
-        return _Making(self.thread, call)
+        return _Making(self.thread, call, self.clock)
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -133,6 +139,8 @@ class Engine:
             part.reset_after_fork()
         self.meter.reset_lock()
         self.retry.reset_lock()
+        if self.budget is not None:
+            self.budget.reset_lock()
         if self.account is not None:
             self.account.reset_lock()
 
@@ -143,6 +151,7 @@ class Engine:
         figures["cache_bytes"] = self.cache.answers.bytes
         figures["retries"] = self.retry.retries
         figures["rescued_requests"] = self.retry.rescued
+        figures["refused_retries"] = 0 if self.budget is None else self.budget.refused
         figures["rejected_requests"] = self.breakers.rejected
         figures["connections"] = self.adapter.statistics()
         return figures
@@ -153,16 +162,24 @@ class _Here(threading.local):
 
 
 class _Making:
-    __slots__ = ("_before", "_call", "_here")
+    __slots__ = ("_before", "_call", "_clock", "_here", "_token")
 
-    def __init__(self, here: _Here, call: Call) -> None:
-        self._here, self._call = here, call
+    def __init__(self, here: _Here, call: Call, clock: Callable[[], float]) -> None:
+        self._here, self._call, self._clock = here, call, clock
 
     def __enter__(self) -> None:
-        self._before, self._here.call = self._here.call, self._call
+        call = self._call
+        self._before, self._here.call = self._here.call, call
+        self._token = None
+        if call.deadline is not None:  # calls made meanwhile, by hooks say, have no longer
+            self._token = enter(call.deadline, self._clock)
+            if call.spent is not None:
+                call.spent.turn("rest")
 
     def __exit__(self, *_: object) -> None:
         self._here.call = self._before
+        if self._token is not None:
+            leave(self._token)
 
 
 _ENGINES: weakref.WeakSet[Engine] = weakref.WeakSet()

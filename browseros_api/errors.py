@@ -15,13 +15,17 @@
 
 Every timeout is a ``TimeoutError`` too, and on Python 3.10, where it is another class, an
 ``asyncio.TimeoutError``.  Whatever has a class in requests is raised as that class or a subclass.
+
+Each ``RequestException`` that leaves a session or a client has a ``request_state``: how far the
+last request of the call came that went out at all.
 """
 
 from __future__ import annotations
 
 import sys
 import traceback
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
 
 import pybreaker
 import requests
@@ -36,6 +40,9 @@ else:
 
 
 __all__ = [
+    "MAYBE_PROCESSED",
+    "NEVER_SENT",
+    "PROCESSED",
     "BodyTimeout",
     "CircuitOpenError",
     "ClientClosed",
@@ -43,14 +50,28 @@ __all__ = [
     "DeadlineExceeded",
     "PoolTimeout",
     "ReadTimeout",
+    "RequestState",
     "ResponseTooLarge",
     "as_timeout",
     "clone",
     "let_go",
+    "mark",
     "without_history",
 ]
 
 E = TypeVar("E", bound=BaseException)
+
+RequestState = Literal["never-sent", "maybe-processed", "processed"]
+
+NEVER_SENT: RequestState = "never-sent"  # not one byte of it was written
+MAYBE_PROCESSED: RequestState = "maybe-processed"  # bytes were written, and no answer began
+PROCESSED: RequestState = "processed"  # the head of an answer to it has come
+
+
+def mark(error: E, state: RequestState) -> E:
+    """The same error, which now tells how far its request came."""
+    error.__dict__["request_state"] = state
+    return error
 
 
 class ConnectTimeout(requests.ConnectTimeout, _TimeoutError):
@@ -70,7 +91,23 @@ class PoolTimeout(ConnectTimeout):
 
 
 class DeadlineExceeded(requests.Timeout, _TimeoutError):
-    """The call as a whole (waiting, attempts, sleeps) passed its ``deadline``."""
+    """The call as a whole (waiting, attempts, sleeps) passed its ``deadline``.
+
+    Attributes:
+        spent: seconds of the call by phase, the longest first; see ``spent.Phase``.
+        attempts: how many attempts were begun.
+    """
+
+    def __init__(
+        self,
+        *args: object,
+        spent: Mapping[str, float] | None = None,
+        attempts: int = 0,
+        request: requests.PreparedRequest | None = None,
+    ) -> None:
+        super().__init__(*args, request=request)
+        self.spent = dict(spent or {})
+        self.attempts = attempts
 
 
 class ResponseTooLarge(requests.RequestException):

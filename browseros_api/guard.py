@@ -17,6 +17,7 @@ from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 from .abroad import leave_secrets
+from .deadlines import bind
 from .engine import Engine
 from .forks import look
 from .lines import CheckedParts, check_lines
@@ -77,7 +78,7 @@ class GuardedExchange(CheckedParts):
         kwargs.setdefault("timeout", engine.settings.timeout)
         if engine.current is None:
             look()
-            return self._sent_by_hand(self._call_by_hand(request, kwargs))
+            return self._by_hand(self._call_by_hand(request, kwargs))
         response = cast(Response, super().send(request, **kwargs))  # type: ignore[misc]
         for hop in (*response.history, response):
             # requests took the time of the whole exchange: retries, delays and body included.
@@ -106,9 +107,15 @@ class GuardedExchange(CheckedParts):
     def _call_by_hand(self, request: PreparedRequest, kwargs: dict[str, Any]) -> Call:
         call = Call(str(request.method), str(request.url), {"request": request, **kwargs})
         call.attempt_timeout = self._engine.settings.attempt_timeout
-        if self._engine.settings.deadline is not None:
-            call.deadline = self._engine.clock() + self._engine.settings.deadline
+        bind(call, self._engine.settings.deadline, self._engine.clock)
         return call
+
+    def _by_hand(self, call: Call) -> Response:
+        try:
+            return self._sent_by_hand(call)
+        except requests.RequestException as error:
+            error.__dict__.setdefault("request_state", call.reached)
+            raise
 
     def _send_counted(self, call: Call) -> Response:
         with self._engine.making(call):

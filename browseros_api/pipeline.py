@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 
+from .errors import NEVER_SENT, RequestState
 from .replicas import Snapshot
+from .spent import Spent
 
 if TYPE_CHECKING:
     from .identity import Question
@@ -38,6 +40,8 @@ class Call:
     attempt may take, ``patience`` the seconds of silence that the caller accepts (``None``: any).
     ``question`` is who asks for what, if there are exact words for it, and ``extra`` a header that
     was added to those which were given.
+    ``reached`` is how far the last of its requests came that went out; ``spent``, where its time
+    goes, only with a deadline.
     The last group is written while the call runs, by the one thread that runs it.
     """
 
@@ -54,11 +58,13 @@ class Call:
     patience: float | None = None
     question: Question | None = None
     extra: tuple[str, str] | None = None
+    spent: Spent | None = None
 
     began: float | None = None
     epoch: int = 0
     kept_before: int = 0
     attempts: int = 0
+    reached: RequestState = NEVER_SENT
     from_cache: bool = False
     followed: bool = False
     seat: Any = None
@@ -76,8 +82,8 @@ class Exchange:
     """One hop of a call: a prepared request, and what the adapter is to be told with it.
 
     ``refused_for`` is written when an attempt has failed: seconds for which the endpoint's circuit
-    is now open.  ``options`` are the keyword arguments of ``adapter.send``: stream, timeout,
-    verify and so on.
+    is now open.  ``reached`` is how far the latest attempt came.  ``options`` are the keyword
+    arguments of ``adapter.send``: stream, timeout, verify and so on.
     """
 
     request: PreparedRequest
@@ -86,6 +92,7 @@ class Exchange:
     adapter: BaseAdapter | None = None
     endpoint: str = ""
     attempt: int = 0
+    reached: RequestState = NEVER_SENT
     refused_for: float = 0.0
 
     @property

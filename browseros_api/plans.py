@@ -10,6 +10,7 @@ from typing import Any
 import requests
 
 from .checks import at_least, duration
+from .deadlines import bind
 from .engine import Engine
 from .pipeline import Call
 
@@ -54,8 +55,7 @@ def planned(
     if cache_ttl is not None:
         call.cache_ttl = at_least("cache_ttl", cache_ttl)
     seconds = settings.deadline if deadline is None else duration("deadline", deadline)
-    if seconds is not None:
-        call.deadline = engine.clock() + seconds
+    bind(call, seconds, engine.clock)
     call.attempt_timeout = settings.attempt_timeout
     timeout = arguments.get("timeout", UNSET)
     if timeout is UNSET:

@@ -69,9 +69,7 @@ def _asked_of_requests(url: str | bytes, params: Any) -> str:
 
 # After an origin, segments that begin with no dot, and a query that is not empty, of characters
 # which every step of preparing a URL leaves as they are, and where they are.
-_PLAIN = re.compile(
-    r"(?i:https?)://[^/?#\\\s]+/(?!\.|.*/\.)[\w.~/-]*(\?[\w.~=&-]+)?", re.ASCII
-)
+_PLAIN = re.compile(r"(?i:https?)://[^/?#\\\s]+/(?!\.|.*/\.)[\w.~/-]*(\?[\w.~=&-]+)?", re.ASCII)
 _PLAIN_QUERY = re.compile(r"[\w.~=&+-]*", re.ASCII)
 
 

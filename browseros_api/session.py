@@ -12,6 +12,7 @@ from requests import Response
 from requests.adapters import HTTPAdapter
 from requests.hooks import dispatch_hook
 
+from .deadlines import Deadline
 from .engine import Engine
 from .forks import look
 from .guard import GuardedExchange
@@ -137,6 +138,9 @@ class ResilienceMixin(GuardedExchange):
         """Make a planned call."""
         try:
             return self._call(call)
+        except requests.RequestException as error:
+            error.__dict__.setdefault("request_state", call.reached)
+            raise
         finally:
             if call.seat is not None:  # taken before, and never sat in: the cache had the answer
                 self._engine.flights.leave(call)
@@ -189,6 +193,15 @@ class ResilienceMixin(GuardedExchange):
             return self._send_prepared(call, request, options(session, call, request))
 
     # -- what can be asked and told --------------------------------------------------------------
+
+    def deadline(self, seconds: float) -> Deadline:
+        """For a ``with`` block: whatever is asked inside is answered in so many seconds, or fails.
+
+        >>> with session.deadline(10):                                # doctest: +SKIP
+        ...     user = session.get("https://api.example.com/users/1").json()
+        ...     session.post("https://api.example.com/seen", json=user)
+        """
+        return Deadline(seconds, clock=self._engine.clock)
 
     def get_stats(self) -> dict[str, Any]:
         """Figures since the session was made; see the documentation for each."""

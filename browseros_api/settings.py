@@ -8,11 +8,31 @@ from typing import Any, Literal
 
 from .checks import at_least, check_timeout, duration, one_of, whole
 
-__all__ = ["Settings", "Timeouts"]
+__all__ = ["RetryBudget", "Settings", "Timeouts"]
 
 Timeouts = float | tuple[float | None, float | None] | None
 
 _MOST_CONNECTIONS = 65_535  # each needs a port, and urllib3 a place in a queue made beforehand
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryBudget:
+    """How many retries a host gets, of all calls of a session together.
+
+    Attributes:
+        ratio: of a retry, for each call.
+        per_second: retries, for each second from one good answer of the host to the next.
+        reserve: what a host has at first, and so many can be saved at most.
+    """
+
+    ratio: float = 0.2
+    per_second: float = 10.0
+    reserve: int = 100
+
+    def __post_init__(self) -> None:
+        at_least("ratio", self.ratio)
+        at_least("per_second", self.per_second)
+        whole("reserve", self.reserve, least=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +52,7 @@ class Settings:
         retry_base_delay: delay before the first retry; it doubles with each further one.
         retry_max_delay: bound of the doubling, and of a Retry-After that is still obeyed.
         jitter: ``"proportional"`` (10 % either way) or ``"full"`` (anything from 0 to the delay).
+        retry_budget: how many retries a host gets, a ``RetryBudget``; ``None``: any number.
         on_retry: called before each delay with ``(attempt, delay, error_or_response)``.
         enable_cache: whether answers are kept at all.
         cache_mode: ``"ttl"`` keeps for ``cache_ttl``, ``"rfc"`` only what the server allows.
@@ -65,6 +86,7 @@ class Settings:
     retry_base_delay: float = 1.0
     retry_max_delay: float = 32.0
     jitter: Literal["proportional", "full"] = "proportional"
+    retry_budget: RetryBudget | None = RetryBudget()
     on_retry: Callable[[int, float, Any], object] | None = None
     enable_cache: bool = True
     cache_mode: Literal["ttl", "rfc"] = "rfc"
@@ -112,7 +134,22 @@ class Settings:
                 raise TypeError(f"{name} must be callable, not {getattr(self, name)!r}")
         if self.base_url is not None and not isinstance(self.base_url, str):
             raise TypeError(f"base_url must be a str or None, not {self.base_url!r}")
+        if not (self.retry_budget is None or isinstance(self.retry_budget, RetryBudget)):
+            raise TypeError(
+                f"retry_budget must be a RetryBudget or None, not {self.retry_budget!r}"
+            )
         check_timeout(self.timeout)
+        self._refuse_contradictions()
+
+    def _refuse_contradictions(self) -> None:
+        """What was asked for must be possible together; a default gives way to what was asked."""
+        defaults = {field.name: field.default for field in fields(self)}
+        for low, high in _ORDERED:
+            least, most = getattr(self, low), getattr(self, high)
+            if least is None or most is None or least <= most:
+                continue
+            if least != defaults[low] and most != defaults[high]:
+                raise ValueError(f"{low} ({least:g}) must not be more than {high} ({most:g})")
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)  # frozen for everybody else
@@ -145,6 +182,13 @@ _COUNTS = (
     "failure_threshold",
     "half_open_max_calls",
     "max_endpoints",
+)
+_ORDERED = (  # the first of each two is a part of the second
+    ("attempt_timeout", "deadline"),
+    ("pool_timeout", "deadline"),
+    ("retry_base_delay", "retry_max_delay"),
+    ("max_connections_per_host", "max_connections"),
+    ("cache_max_entry_bytes", "cache_max_bytes"),
 )
 _SWITCHES = (
     "enable_cache",

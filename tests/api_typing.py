@@ -94,6 +94,14 @@ def a_client_blocks() -> Iterator[Any]:
         same.patch("/users/1", data=[1, 2])
         same.delete("/users/1")
         same.request(method="REPORT", endpoint="/users", json={"a": 1}, deadline=5.0)
+        with same.deadline(10.0) as bound:
+            left: float = bound.remaining()
+        try:
+            same.get("/users", deadline=min(left, 5.0))
+        except DeadlineExceeded as error:
+            spent: dict[str, float] = error.spent
+            attempts: int = error.attempts
+            print(spent, attempts)
         future: Future[Any] = same.submit("GET", "/users")
         key: str | None = same.cache_key("/users", params={"page": 1})
         known: Any = same.get_cached("/users")
@@ -125,7 +133,8 @@ async def a_client_is_awaited() -> AsyncIterator[Any]:
         created: Any = await client.post("/users", data={"name": "Ada"})
         both: tuple[Any, Any] = await asyncio.gather(client.get("/a"), client.delete("/b"))
         await client.request("PATCH", "/users/1", data={"a": 1})
-        await client.clear_cache()
+        async with client.deadline(10.0):
+            await client.clear_cache()
         rate: float = client.get_stats()["success_rate"]
         blocking: EnhancedAPIClient = client.blocking
         print(users, created, both, rate, blocking)

@@ -12,13 +12,13 @@ __all__ = ["FAMILIES", "FLOORS", "LONGEST", "WRAPPED", "House", "Module", "looks
 # Which floor each module or package stands on; the root package, which has no name here, too.
 FLOORS = {
     0: (
-        *("abroad", "addresses", "askers", "bodies", "checks", "environment", "errors"),
-        *("forks", "identity", "journal", "keys", "lines", "memo", "pipeline", "preparing"),
-        *("replicas", "settings", "timer", "verbs", "ways"),
+        *("abroad", "addresses", "askers", "bodies", "checks", "deadlines", "environment"),
+        *("errors", "forks", "identity", "journal", "keys", "lines", "memo", "pipeline"),
+        *("preparing", "replicas", "settings", "spent", "timer", "verbs", "ways"),
     ),
     1: ("policies", "stores", "transport"),
     2: ("engine", "guard", "plans", "session", "shortcut", "wire", "witness"),
-    3: ("api", "batches", "client", "installing", "script"),
+    3: ("api", "batches", "client", "crew", "installing", "many", "script"),
     4: ("", "aio"),
     5: ("cli", "views"),
     6: ("__main__",),
@@ -38,7 +38,7 @@ FAMILIES = {
     "breakers": ("breaker_forms", "breaker_states", "circuit_breaker", "endpoints"),
     "cache": ("freshness",),
     "flights": ("flight",),
-    "retry": ("backoff", "outcomes", "replay"),
+    "retry": ("backoff", "outcomes", "replay", "rules"),
 }
 FAMILY_OF = {part: policy for policy, parts in FAMILIES.items() for part in parts}
 

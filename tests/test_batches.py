@@ -16,7 +16,8 @@ import pytest
 import requests
 
 from browseros_api import ClientClosed, EnhancedAPIClient
-from browseros_api.batches import Crew, fetch
+from browseros_api.batches import fetch
+from browseros_api.crew import Crew
 from browseros_api.testing import ApiServer, Reply, wait_until
 
 

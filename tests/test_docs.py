@@ -19,7 +19,7 @@ import requests
 
 import browseros_api.aio
 import browseros_api.testing
-from browseros_api import CircuitBreaker, EnhancedAPIClient, Settings
+from browseros_api import CircuitBreaker, EnhancedAPIClient, RetryBudget, Settings
 from browseros_api.testing import ApiServer, FakeClock, Received, Reply
 from tests.pages import Block, anchors, blocks, links, rows
 
@@ -175,7 +175,8 @@ def test_every_setting_is_explained_with_its_default() -> None:
     shown = {name: default for name, default, _, _ in rows(DOCS / "configuration.md", 4)}
     assert shown.keys() == Settings.names()
     for field in fields(Settings):
-        assert eval(shown[field.name], {"__builtins__": {}}) == field.default, field.name
+        default = eval(shown[field.name], {"__builtins__": {}, "RetryBudget": RetryBudget})
+        assert default == field.default, field.name
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,14 @@ import dataclasses
 import inspect
 import math
 import pickle
+from functools import partial
 from typing import Any
 
 import pytest
 from urllib3 import Timeout
 
 import browseros_api
-from browseros_api import EnhancedAPIClient, Session, Settings
+from browseros_api import EnhancedAPIClient, RetryBudget, Session, Settings
 from browseros_api.checks import at_least, duration, one_of, whole
 
 HUGE = 10**400  # has no float
@@ -44,6 +45,7 @@ BAD: list[tuple[str, Any]] = [
     *[(name, value) for name in SWITCHES for value in (None, 0, 1, "yes", [])],
     *[(name, value) for name in FUNCTIONS for value in (1, "sleep", [])],
     *[("timeout", value) for value in ((), (1,), (1, 2, 3), (1, "2"), (0, 1), (1, -1), [1, 2])],
+    *[("retry_budget", value) for value in (0, 0.2, True, {}, "none")],
     *[("jitter", value) for value in (None, "none", 1, [])],
     *[("cache_mode", value) for value in (None, "off", 1, {})],
     *[("max_connections", value) for value in (65_536, 10**9)],
@@ -83,6 +85,7 @@ def test_every_setting_has_been_given_something_bad() -> None:
         *[(name, value) for name in FUNCTIONS for value in (None, lambda *_: 0)],
         *[("timeout", value) for value in ((1, 2.5), (None, 1), (None, None), Timeout(1))],
         ("max_retries", 0),
+        *[("retry_budget", value) for value in (None, RetryBudget(ratio=0, reserve=1))],
         ("jitter", "full"),
         ("cache_mode", "ttl"),
         ("base_url", "https://api.example.com"),
@@ -206,3 +209,50 @@ def test_the_checks_say_what_is_allowed() -> None:
         duration("s", "x")
     with pytest.raises(ValueError, match=r"w must be one of \('a', 'b'\), not 'c'"):
         one_of("w", "c", ("a", "b"))
+
+
+CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
+    ({"attempt_timeout": 30, "deadline": 10}, r"attempt_timeout \(30\) .* deadline \(10\)"),
+    ({"pool_timeout": 5, "deadline": 0.5}, r"pool_timeout \(5\) .* deadline \(0.5\)"),
+    (
+        {"retry_base_delay": 60, "retry_max_delay": 8.5},
+        r"retry_base_delay \(60\) .* retry_max_delay \(8.5\)",
+    ),
+    (
+        {"max_connections_per_host": 20, "max_connections": 10},
+        r"max_connections_per_host \(20\) .* max_connections \(10\)",
+    ),
+    (
+        {"cache_max_entry_bytes": 2000, "cache_max_bytes": 1000},
+        r"cache_max_entry_bytes \(2000\) .* cache_max_bytes \(1000\)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "told"), CONTRADICTIONS)
+def test_a_contradiction_is_refused_with_both_numbers(options: dict[str, Any], told: str) -> None:
+    for make in (Settings, Session, partial(EnhancedAPIClient, "https://api.example.com")):
+        with pytest.raises(ValueError, match=f"^{told}$".replace(".*", "must not be more than")):
+            make(**options)
+
+
+@pytest.mark.parametrize(("options", "_"), CONTRADICTIONS)
+def test_each_half_of_a_contradiction_may_be_asked_for(options: dict[str, Any], _: str) -> None:
+    for name, value in options.items():
+        assert getattr(Settings(**{name: value}), name) == value
+    for make in (Settings, Session):
+        make(**dict.fromkeys(options, max(options.values())))
+
+
+def test_a_clients_timeout_must_fit_into_its_deadline() -> None:
+    url = "https://api.example.com"
+    with pytest.raises(ValueError, match=r"^timeout \(20\) must not be more than deadline \(10\)$"):
+        EnhancedAPIClient(url, timeout=20, deadline=10)
+    for options, bound in [
+        ({"timeout": 20, "deadline": 30}, 20.0),
+        ({"deadline": 10}, 10.0),  # the default of 30 s gives way
+        ({"deadline": 100}, 30.0),
+        ({"timeout": None, "deadline": 10}, None),
+    ]:
+        with EnhancedAPIClient(url, **options) as client:
+            assert client.session.settings.attempt_timeout == bound

@@ -22,7 +22,8 @@ from dataclasses import replace
 import requests
 from requests import Response
 
-from ..errors import DeadlineExceeded, ReadTimeout, clone
+from ..deadlines import late
+from ..errors import MAYBE_PROCESSED, ReadTimeout, clone, mark
 from ..journal import Journal, masked_url
 from ..pipeline import Call, Proceed, resource_of
 from .flight import Flight, Landing, Seat, patience
@@ -203,6 +204,8 @@ class Flights:
 
     def _told(self, seat: Seat, call: Call) -> Landing:
         assert seat.landing is not None
+        if call.spent is not None:
+            call.spent.turn("following")
         try:
             return seat.landing.result(self.bound(call))
         except WaitTimeout:
@@ -236,7 +239,8 @@ class Flights:
 
     def gave_up(self, call: Call) -> requests.Timeout:
         """What a follower raises whose own time is over."""
-        url = masked_url(call.url)
+        state = MAYBE_PROCESSED  # the leader's request, on its behalf
         if call.seat.is_late:
-            return DeadlineExceeded(f"{call.method} {url}: deadline passed, waiting for the leader")
-        return ReadTimeout(f"{call.method} {url}: no answer within {patience(call):g} s")
+            return late(call, ", waiting for the leader", state)
+        what = f"{call.method} {masked_url(call.url)}"
+        return mark(ReadTimeout(f"{what}: no answer within {patience(call):g} s"), state)

@@ -1,16 +1,8 @@
-"""Asking again, where that may help and can do no harm.
+"""Asking again, where that may help and can do no harm, which the rules beside this file tell.
 
-    what came of an attempt                                  it is made again
-    ───────────────────────────────────────────────────────  ─────────────────────────────────────
-    the request never reached a server; 429                  whatever the method
-    timeout, broken connection, cut body, 5xx                if the method is idempotent, or the
-    413 with a Retry-After                                   request has an Idempotency-Key
-    TLS error, bad URL or header, undecodable body, …        never
-    open circuit, no free connection, deadline passed        never
-    any other answer; any exception that is not requests'    never
-
-And only while retries are left, the body can be sent once more, and the wait before it is neither
-longer than a server may ask for nor longer than the call has left.  Otherwise the last answer is
+And only while retries are left, of the call and in the budget of its host, the body can be sent
+once more, and the wait before it is neither longer than a server may ask for nor longer than the
+call has left.  Otherwise the last answer is
 returned, or the last error raised, just as it would have been without retries.
 The circuit breaker stands inside, around each attempt: an open circuit ends the retries.
 """
@@ -21,34 +13,40 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from requests import PreparedRequest, RequestException, Response
+from requests import RequestException, Response
 
-from ..errors import CircuitOpenError
+from ..errors import NEVER_SENT, PROCESSED, CircuitOpenError, RequestState, mark
 from ..forks import importing
 from ..journal import Journal, masked_url
 from ..pipeline import Exchange, Proceed
 from ..settings import Settings
-from .backoff import delay, retry_after
 from .outcomes import Outcome, attach, discard, is_transient, told
-from .replay import is_idempotent, is_replayable, rewind
+from .replay import rewind
+from .rules import Rules
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-__all__ = ["Outcome", "Retry", "delay", "retry_after"]
+__all__ = ["Retry"]
 
-_FAILURES = frozenset({429, *range(500, 600)})
-_ASKING = frozenset({413, 429, 503})  # whose Retry-After is heard
+
+class Spendable(Protocol):
+    """What a budget does for retries."""
+
+    def earn(self, url: str, *, calls: int, answered: bool) -> None: ...
+
+    def spend(self, url: str) -> bool: ...
 
 
 class Retry:
     """The retries of a session: its step is ``attempt``.
 
-    ``never_sent(error)`` tells whether not one byte of the request reached a server; ``clock`` is
-    the one that deadlines are instants of, ``wall`` (seconds since the epoch) the one that HTTP
-    dates are compared with.  ``sleep`` may raise, which ends the call with what it raised.
+    ``state_of(error)`` tells how far the request came; ``clock`` is the one that deadlines are
+    instants of, ``wall`` (seconds since the epoch) the one that HTTP dates are compared with.
+    ``sleep`` may raise, which ends the call with what it raised.  Without a ``budget`` a host may
+    be asked any number of times.
     One instance serves all threads: what belongs to a call lives on the stack of that call.
 
     Attributes:
@@ -64,16 +62,17 @@ class Retry:
         sleep: Callable[[float], object],
         random: Callable[[], float],
         journal: Journal,
-        never_sent: Callable[[BaseException], bool],
+        state_of: Callable[[RequestException], RequestState],
+        budget: Spendable | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._sleep = sleep
-        self._random = random
         self._journal = journal
-        self._never_sent = never_sent
-        self._wall = wall
+        self._state_of = state_of
+        self._budget = budget
+        self._rules = Rules(settings, random=random, wall=wall)
         self.retries = self.rescued = 0
         self.reset_lock()
 
@@ -104,17 +103,31 @@ class Retry:
             del outcome  # an error must not be held by the frames that its traceback holds
 
     def _ask(self, exchange: Exchange, proceed: Proceed[Exchange]) -> Outcome:
+        call = exchange.call
         exchange.attempt += 1
-        exchange.call.attempts += 1
+        call.attempts += 1
         try:
-            return proceed(exchange)
+            response = proceed(exchange)
         except RequestException as error:
+            exchange.reached = self._state_of(error)
+            if exchange.reached != NEVER_SENT:
+                call.reached = exchange.reached
+            mark(error, call.reached)
             if isinstance(error, CircuitOpenError):
-                exchange.call.attempts -= 1  # nothing was sent
+                call.attempts -= 1  # nothing was sent
             if not is_transient(error):
                 self._note(exchange, error, "not retried: asking again would not help")
                 raise
+            self._earn(exchange, answered=False)
             return error
+        exchange.reached = call.reached = PROCESSED
+        self._earn(exchange, answered=not self._rules.has_failed(response))
+        return response
+
+    def _earn(self, exchange: Exchange, *, answered: bool) -> None:
+        if self._budget is not None:
+            calls = int(exchange.attempt == 1)
+            self._budget.earn(exchange.request.url or "", calls=calls, answered=answered)
 
     def _ask_again(
         self, exchange: Exchange, proceed: Proceed[Exchange], outcome: Outcome
@@ -124,7 +137,7 @@ class Retry:
         # One of its own for each exchange: callbacks may call the session again in this thread.
         retrying = Retrying(
             retry=lambda s: self._is_worth_repeating(exchange, _outcome(s), s.attempt_number),
-            wait=self._wait,
+            wait=lambda s: self._rules.wait(_outcome(s), s.attempt_number),
             stop=lambda s: self._is_over(exchange, s),
             retry_error_callback=_outcome,
         )
@@ -142,55 +155,17 @@ class Retry:
                     self._count(retries=1)
                     state.set_result(self._ask(exchange, proceed))
                 else:
-                    self._count(rescued=not self._has_failed(step))
+                    self._count(rescued=not self._rules.has_failed(step))
                     return cast(Outcome, step)
         finally:  # nor may tenacity's actions hold tenacity, and all this with it
             retrying.iter_state.reset()
             step = state.outcome = None
 
     def _is_worth_repeating(self, exchange: Exchange, outcome: Outcome, attempts: int) -> bool:
-        objection = self._objection(exchange.request, outcome, attempts)
+        objection = self._rules.objection(exchange, outcome, attempts)
         if objection is not None:
             self._note(exchange, outcome, objection)
         return objection is None
-
-    def _has_failed(self, outcome: Outcome) -> bool:
-        if isinstance(outcome, RequestException) or outcome.status_code in _FAILURES:
-            return True
-        return outcome.status_code == 413 and self._asked_for(outcome) is not None
-
-    def _objection(self, request: PreparedRequest, outcome: Outcome, attempts: int) -> str | None:
-        if not self._has_failed(outcome):
-            return ""
-        if attempts > self._settings.max_retries:
-            return "no retries left"
-        if not is_replayable(request):
-            return "not retried: its body cannot be sent again"
-        if is_idempotent(request) or self._was_refused(outcome):
-            return None
-        return "not retried: the server may have acted on it"
-
-    def _was_refused(self, outcome: Outcome) -> bool:
-        if isinstance(outcome, RequestException):
-            return self._never_sent(outcome)
-        return outcome.status_code == 429
-
-    def _wait(self, state: RetryCallState) -> float:
-        settings, asked = self._settings, self._asked_for(_outcome(state))
-        if asked is not None:
-            return asked if asked <= settings.retry_max_delay else math.inf
-        return delay(
-            state.attempt_number - 1,
-            base=settings.retry_base_delay,
-            cap=settings.retry_max_delay,
-            random=self._random,
-            jitter=settings.jitter,
-        )
-
-    def _asked_for(self, outcome: Outcome) -> float | None:
-        if isinstance(outcome, RequestException) or outcome.status_code not in _ASKING:
-            return None
-        return retry_after(outcome.headers.get("Retry-After"), now=self._wall())
 
     def _is_over(self, exchange: Exchange, state: RetryCallState) -> bool:
         deadline, reason = exchange.call.deadline, ""
@@ -204,9 +179,14 @@ class Retry:
             # Now, before the delay: none is worth waiting for if the body cannot be sent.
             reason = f"given up: its body cannot be rewound ({type(failure).__name__})"
             attach(failure, _outcome(state))
+        elif not self._may_spend(exchange):
+            reason = "given up: the retry budget of its host is used up"
         if reason:
             self._note(exchange, _outcome(state), reason)
         return bool(reason)
+
+    def _may_spend(self, exchange: Exchange) -> bool:
+        return self._budget is None or self._budget.spend(exchange.request.url or "")
 
     def _pause(self, exchange: Exchange, state: RetryCallState) -> None:
         outcome, seconds = _outcome(state), float(state.upcoming_sleep)
@@ -216,7 +196,12 @@ class Retry:
                 self._settings.on_retry(state.attempt_number, seconds, outcome)
         finally:
             discard(outcome)  # before the delay, in which another call can use its connection
+        spent = exchange.call.spent
+        if spent is not None:
+            spent.turn("sleep")
         self._sleep(seconds)
+        if spent is not None:
+            spent.turn("rest")
 
     def _count(self, *, retries: int = 0, rescued: int = 0) -> None:
         with self._counting:

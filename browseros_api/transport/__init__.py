@@ -5,7 +5,7 @@ from __future__ import annotations
 from .adapter import PoolingAdapter
 from .dns import DnsCache
 from .limiter import Lease, Limiter
-from .sent import never_sent
+from .sent import never_sent, state_of
 from .watch import Watch
 
-__all__ = ["DnsCache", "Lease", "Limiter", "PoolingAdapter", "Watch", "never_sent"]
+__all__ = ["DnsCache", "Lease", "Limiter", "PoolingAdapter", "Watch", "never_sent", "state_of"]

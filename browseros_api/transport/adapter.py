@@ -11,7 +11,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-from ..errors import ConnectTimeout, PoolTimeout, ReadTimeout, let_go
+from ..errors import ConnectTimeout, PoolTimeout, ReadTimeout, let_go, mark
 from ..forks import look, reset_in_child
 from ..journal import masked_url
 from ..settings import Settings
@@ -26,7 +26,7 @@ from .routes import Routes
 from .short_way import sent
 from .streams import lend
 from .trip import Trip, finish, start
-from .watch import Watch, current_watch
+from .watch import Watch, current_watch, turn
 
 __all__ = ["PoolingAdapter"]
 
@@ -124,11 +124,16 @@ class PoolingAdapter(HTTPAdapter):
         is_lent = False
         try:
             start(trip)
+            turn("send")
             response = self._exchange(
                 trip, request, stream=stream, timeout=timeout,
                 verify=verify, cert=cert, proxies=proxies,
             )  # fmt: skip
             is_lent = (stream or response.is_redirect) and lend(response, trip.lease)
+        except requests.RequestException as error:
+            if (state := trip.state()) is not None:
+                mark(error, state)
+            raise
         finally:
             finish(trip)
             if not is_lent:
@@ -181,6 +186,7 @@ class PoolingAdapter(HTTPAdapter):
         try:
             began = time.perf_counter()
             response = self._answer(trip, request, stream=stream, **options)
+            trip.has_head = True
             response.__dict__["_answered_after"] = time.perf_counter() - began
             # The body of a redirect is left: whoever follows it need not care for its end.
             if not (stream or response.is_redirect):
@@ -217,6 +223,7 @@ class PoolingAdapter(HTTPAdapter):
     def _lease(self, request: requests.PreparedRequest, watch: Watch | None) -> Lease:
         patience = self.settings.pool_timeout
         left = None if watch is None else watch.remaining()
+        turn("queue")
         if left is not None:
             patience = left if patience is None else min(patience, left)
         try:

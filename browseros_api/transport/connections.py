@@ -22,7 +22,7 @@ from .inherited import close_copy
 from .limiter import Lease
 from .replay import Replay
 from .trip import current_trip
-from .watch import Watch, current_watch
+from .watch import Watch, current_watch, turn
 
 __all__ = ["SOCKET_OPTIONS", "Census", "PlainConnection", "TlsConnection"]
 
@@ -91,12 +91,14 @@ class PlainConnection(HTTPConnection):
 
     def connect(self) -> None:
         """Connect, and be counted."""
+        turn("connect")
         super().connect()
         self.census.add(self.sock)
         trip = current_trip()
         if trip is not None:
             trip.is_connected = True
         self.join(current_watch())
+        turn("send")
 
     def close(self) -> None:
         """Close it; it connects anew if it is used again."""
@@ -123,7 +125,9 @@ class PlainConnection(HTTPConnection):
     def getresponse(self) -> Any:
         """The answer, with its body unread."""
         sock, watch = self.sock, self._watch
+        turn("server")
         response = super().getresponse()
+        turn("body")
         if self.sock is None and watch is not None:
             # Handed over to the answer, which will close it at its end without telling us.
             self._watch = watch
@@ -171,6 +175,11 @@ class TlsConnection(PlainConnection, HTTPSConnection):
 
     def __str__(self) -> str:
         return f"HTTPSConnection(host={self.host!r}, port={self.port!r})"
+
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
+        turn("tls")
+        return sock
 
 
 def _earlier(timeout: float | None, watch: Watch | None) -> float | None:

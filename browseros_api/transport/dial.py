@@ -10,6 +10,7 @@ from urllib3.exceptions import LocationParseError
 from urllib3.util import connection as urllib3_connection
 
 from .dns import Address, DnsCache
+from .watch import turn
 
 __all__ = ["Dialer", "left_until"]
 
@@ -70,7 +71,10 @@ class Dialer:
             raise
 
     def _ask(self, host: str, port: int, family: int) -> list[Address]:
-        return self._dns.resolve(host, port, family, timeout=left_until(self._until))
+        turn("lookup")
+        addresses = self._dns.resolve(host, port, family, timeout=left_until(self._until))
+        turn("connect")
+        return addresses
 
     def _first_open(self, addresses: list[Address]) -> socket.socket:
         waiting = len(addresses)

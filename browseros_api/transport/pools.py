@@ -112,7 +112,9 @@ class PlainPool(HTTPConnectionPool):
         shelf: Any = self.pool
         if shelf is None or super().ConnectionCls not in _OURS:
             return None
-        lease = None if trip is None else trip.lease
+        lease = None
+        if trip is not None:
+            lease, trip.is_connected = trip.lease, bool(trip.is_connected)
         while trip is None or not trip.wants_fresh:
             connection: Any = self._fleet.idle.take(shelf, lease)
             if connection is None:

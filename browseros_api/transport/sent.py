@@ -8,11 +8,35 @@ from collections.abc import Iterator
 from itertools import chain
 
 import requests
+from requests import exceptions
 
-__all__ = ["is_stale", "never_sent"]
+from ..errors import (
+    MAYBE_PROCESSED,
+    NEVER_SENT,
+    PROCESSED,
+    BodyTimeout,
+    CircuitOpenError,
+    RequestState,
+    ResponseTooLarge,
+)
+
+__all__ = ["is_stale", "never_sent", "state_of"]
 
 # By name: urllib3 may be a fork, whose classes are not those that this module would import.
 _BEFORE_ANYTHING = frozenset({"ConnectTimeoutError", "NameResolutionError", "NewConnectionError"})
+_BEFORE_SENDING = (
+    requests.ConnectTimeout,
+    CircuitOpenError,
+    exceptions.InvalidSchema,
+    exceptions.InvalidURL,
+    exceptions.MissingSchema,
+)
+_WHILE_READING = (
+    BodyTimeout,
+    ResponseTooLarge,
+    exceptions.ChunkedEncodingError,
+    exceptions.ContentDecodingError,
+)
 _HUNG_UP = (
     http.client.RemoteDisconnected,
     ConnectionAbortedError,
@@ -23,13 +47,27 @@ _HUNG_UP = (
 )
 
 
-def never_sent(error: BaseException) -> bool:
-    """Whether ``error`` tells that not one byte of the request was written.
+def state_of(error: BaseException) -> RequestState:
+    """How far its request came, as far as ``error`` tells; what does not tell may have happened.
 
-    ``False`` means that it does not tell.
+    Our own adapter knows and says it; of errors of others the classes must do.
     """
-    if isinstance(error, requests.ConnectTimeout):
-        return True
+    told: RequestState | None = getattr(error, "request_state", None)
+    if told is not None:
+        return told
+    if isinstance(error, _WHILE_READING) or getattr(error, "response", None) is not None:
+        return PROCESSED
+    if isinstance(error, _BEFORE_SENDING) or _tells_of_no_connection(error):
+        return NEVER_SENT
+    return MAYBE_PROCESSED
+
+
+def never_sent(error: BaseException) -> bool:
+    """Whether ``error`` tells that not one byte of the request was written."""
+    return state_of(error) == NEVER_SENT
+
+
+def _tells_of_no_connection(error: BaseException) -> bool:
     return any(
         not _BEFORE_ANYTHING.isdisjoint(kind.__name__ for kind in type(cause).__mro__)
         or _is_refused_tunnel(cause)

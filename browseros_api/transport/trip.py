@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from ..errors import MAYBE_PROCESSED, NEVER_SENT, PROCESSED, RequestState
 from .limiter import Lease
 
 __all__ = ["Trip", "current_trip", "finish", "start"]
@@ -17,13 +18,16 @@ class Trip:
         lease: the right to the connection that it uses.
         wants_fresh: a connection that was used before will not do.
         reused: it got a connection that was used before.
-        is_connected: its connection stands, so that bytes of the request may have been written.
+        is_connected: its connection stands, so that bytes of the request may have been written;
+            None: no pool of ours was asked for one.
         is_answered: a byte of an answer has come.
+        has_head: the head of the answer has come.
         pool_key: under which its pool is kept, if that was looked up.
         rehearsed: a connection that is taken already, and to which something may have happened.
     """
 
     __slots__ = (
+        "has_head",
         "is_answered",
         "is_connected",
         "lease",
@@ -39,10 +43,19 @@ class Trip:
         self.outer: Trip | None = None
         self.wants_fresh = False
         self.reused = False
-        self.is_connected = False
+        self.is_connected: bool | None = None
         self.is_answered = False
+        self.has_head = False
         self.pool_key: Any = None
         self.rehearsed: Any = None
+
+    def state(self) -> RequestState | None:
+        """How far the request has come; None: nobody told."""
+        if self.has_head:
+            return PROCESSED
+        if self.is_connected is None:
+            return None
+        return MAYBE_PROCESSED if self.is_connected else NEVER_SENT
 
 
 class _Here(threading.local):

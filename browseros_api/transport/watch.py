@@ -9,9 +9,10 @@ import time
 from types import TracebackType
 from typing import Any
 
+from ..spent import Phase, Spent
 from ..timer import TIMER, Appointment
 
-__all__ = ["Watch", "current_watch"]
+__all__ = ["Watch", "current_watch", "turn"]
 
 
 class _Here(threading.local):
@@ -26,12 +27,22 @@ def current_watch() -> Watch | None:
     return _here.watch
 
 
+def turn(phase: Phase) -> None:
+    """What this thread does now is ``phase`` of the call that it makes."""
+    watch = _here.watch
+    if watch is not None:
+        watch.note(phase)
+
+
 class Watch:
     """Shuts the sockets that its thread uses inside it as soon as ``until`` has come.
 
     ``until`` is an instant of ``time.monotonic``; ``None`` binds nothing.  The blocked call then
     ends with some error, or with an answer cut short: ask ``expired``.  Watches nest, and the
-    strictest one counts.  A body belongs to it if it is read inside the block.
+    strictest one counts.  A body belongs to it if it is read inside the block, or if the watch was
+    extended; then it goes on until it is released.
+
+    ``spent`` is turned while it binds, by what the transport does: see ``turn``.
 
     Only what is held can be shut, and letting go excludes shutting: once ``let_go`` has returned,
     no timer of this watch will touch that socket any more.
@@ -42,21 +53,26 @@ class Watch:
         "_binding",
         "_fired",
         "_held",
+        "_is_extended",
         "_lock",
         "_outer",
         "_verdict",
         "seconds",
+        "spent",
         "until",
     )
 
-    def __init__(self, until: float | None) -> None:
+    def __init__(self, until: float | None, spent: Spent | None = None) -> None:
         self.until = until
+        self.spent = spent
         self.seconds: float | None = None
         self._binding: Watch | None = None
         self._outer: Watch | None = None
         self._verdict: bool | None = None
+        self._is_extended = False
 
     def __enter__(self) -> Watch:
+        self.note("server")  # for all we know
         outer = self._outer = _here.watch
         if self.until is None or (
             outer is not None and outer.until is not None and outer.until <= self.until
@@ -80,11 +96,25 @@ class Watch:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._verdict = self.expired
+        self.note("rest")
+        if self._binding is self:
+            _here.watch = self._outer
+        if not self._is_extended:
+            self.release()
+
+    def extend(self, until: float) -> None:
+        """Go on until this instant, also after the block: until ``release``."""
+        self._is_extended, self.until = True, until
         if self._binding is not self:
-            return
-        _here.watch = self._outer
+            return  # what it would hold is held by the one around it
         if self._appointment is not None:
+            self._appointment.cancel()
+        self._appointment = TIMER.at(until, self._fire)
+
+    def release(self) -> None:
+        """It is over: nothing is held, and whether it came in time is said for good."""
+        self._verdict = self.expired
+        if self._binding is self and self._appointment is not None:
             self._appointment.cancel()
             with self._lock:
                 held, self._held = self._held, {}
@@ -92,11 +122,19 @@ class Watch:
                 if is_copy:
                     sock.close()
 
+    def note(self, phase: Phase) -> None:
+        """What is done for its call now is ``phase``."""
+        if self.spent is not None:
+            self.spent.turn(phase)
+
     @property
     def expired(self) -> bool:
         """Whether the time was over before the block was left."""
         if self._verdict is not None:
             return self._verdict
+        if self._is_extended:
+            was_shut = self._binding is self and self._fired
+            return was_shut or time.monotonic() >= (self.until or 0.0)
         binding = self._binding
         if binding is None or binding.until is None:
             return False

@@ -12,12 +12,13 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import requests
 import trustme
+import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.util import Retry
 
-from browseros_api import CircuitOpenError, Session
+from browseros_api import CircuitOpenError, DeadlineExceeded, Session
 from browseros_api.testing import ApiServer, Reply
 from tests.compat.laws import Laws, Stage
 from tests.compat.server_stage import Served
@@ -78,14 +79,115 @@ def test_a_circuit_opens_around_a_users_adapter(api_server: ApiServer) -> None:
     assert len(adapter.sent) == 2
 
 
-def test_retries_that_an_adapter_makes_itself_are_its_own(api_server: ApiServer) -> None:
-    api_server.script("/flaky", Reply(503), Reply(503), Reply(json={"ok": True}))
-    own = Retry(total=2, status_forcelist=[503], backoff_factor=0)
-    with Session(retry_base_delay=0.01) as session:
-        session.mount(api_server.base_url, HTTPAdapter(max_retries=own))
+OWN = Retry(total=9, status_forcelist=[503], backoff_factor=0)
+
+
+def test_retries_that_an_adapter_makes_itself_are_left_out_where_ours_count(
+    api_server: ApiServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    api_server.script("/flaky", Reply(503), Reply(reset="before"), Reply(json={"ok": True}))
+    api_server.route("/down", Reply(503))
+    adapter = HTTPAdapter(max_retries=OWN)
+    with Session(retry_base_delay=0, max_retries=2) as session:
+        session.mount(api_server.base_url, adapter)
         assert session.get(api_server.url("/flaky")).json() == {"ok": True}
-        assert session.get_stats()["retries"] == 0
+        assert session.get_stats()["retries"] == 2
+        assert session.get(api_server.url("/down")).status_code == 503
+        assert (api_server.hits("/flaky"), api_server.hits("/down")) == (3, 3)
+        assert session.get_stats()["attempts"] == api_server.hits()
+        assert session.get_adapter(api_server.base_url) is adapter
+    (warning,) = caplog.messages
+    assert "a mounted HTTPAdapter has retries of its own; they are left out" in warning
+    assert adapter.max_retries is OWN
+    with requests.Session() as theirs:  # whose retries these still are
+        theirs.mount(api_server.base_url, adapter)
+        with pytest.raises(requests.exceptions.RetryError):
+            theirs.get(api_server.url("/down"))
+    assert api_server.hits("/down") == 13
+
+
+def test_retries_that_an_adapter_makes_itself_are_its_own_where_ours_are_off(
+    api_server: ApiServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    api_server.script("/flaky", Reply(503), Reply(503), Reply(json={"ok": True}))
+    with Session(max_retries=0) as session:
+        session.mount(api_server.base_url, HTTPAdapter(max_retries=OWN))
+        assert session.get(api_server.url("/flaky")).json() == {"ok": True}
+        assert session.get_stats()["attempts"] == 1
     assert api_server.hits("/flaky") == 3
+    assert caplog.messages == []
+
+
+def test_an_adapter_without_its_retries_is_itself_in_all_else(api_server: ApiServer) -> None:
+    api_server.script("/x", Reply(302, headers={"Location": "/y"}))
+    api_server.route("/y", Reply(json="there"))
+    adapter = Counting(max_retries=3)
+    with Session() as session:
+        session.mount(api_server.base_url, adapter)
+        for _ in range(2):
+            response = session.get(api_server.url("/x"), use_cache=False)
+            assert (response.json(), len(response.history)) == ("there", 1)
+    assert [url for url, _ in adapter.sent] == [api_server.url("/x"), api_server.url("/y")] * 2
+    assert adapter.max_retries.total == 3
+    assert api_server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("retries", "stacked"),
+    [
+        (0, False),
+        (1, True),
+        (Retry(False), False),
+        (Retry(None, connect=2, read=0, redirect=0, status=0, other=0), True),
+        (Retry(None, connect=0, read=0, redirect=9, status=0, other=0), False),
+    ],
+    ids=repr,
+)
+def test_only_retries_are_warned_of(
+    retries: Any, stacked: bool, api_server: ApiServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Session() as session:
+        session.mount(api_server.base_url, HTTPAdapter(max_retries=retries))
+        assert session.get(api_server.url("/x")).ok
+        assert session.get(api_server.url("/y")).ok
+    assert len(caplog.messages) == int(stacked)
+
+
+# -- bounds by the wall clock --------------------------------------------------------------------
+
+DRIP = {"body": "x" * 200, "drip": (1, 0.1)}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [Reply(silent=True), Reply(**DRIP), Reply(**DRIP, chunked=True)],
+    ids=["silence", "drip", "chunks"],
+)
+def test_a_deadline_bounds_a_users_adapter(
+    reply: Reply, session: Session, api_server: ApiServer
+) -> None:
+    """Whose connections nobody watches: its silence is bounded, and its body."""
+    api_server.route("/x", reply)
+    session.mount(api_server.base_url, HTTPAdapter())
+    for timeout in (None, 60.0, (60.0, None)):
+        with pytest.raises(DeadlineExceeded):
+            session.get(api_server.url("/x"), deadline=0.2, timeout=timeout, use_cache=False)
+    assert session.get(api_server.url("/y"), deadline=20.0).ok
+
+
+def test_a_users_adapter_is_told_the_shorter_timeout(nowhere: str) -> None:
+    adapter, own = Counting(), urllib3.Timeout(1)
+    with Session(max_retries=0, enable_circuit_breaker=False) as session:
+        session.mount("http://", adapter)
+        for timeout in (None, 60.0, 1.0, (1.0, 60.0), own):
+            with pytest.raises(requests.ConnectionError):
+                session.get(nowhere, deadline=20.0, timeout=timeout)
+    unbound, long, short, pair, others = [options["timeout"] for _, options in adapter.sent]
+    assert 10.0 < unbound <= 20.0
+    assert 10.0 < long <= 20.0
+    assert short == pair[0] == 1.0
+    assert 10.0 < pair[1] <= 20.0
+    assert others is own
 
 
 # -- a TLS adapter -------------------------------------------------------------------------------

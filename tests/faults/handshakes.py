@@ -23,17 +23,15 @@ Make = Callable[[Authority], HostileServer]
 class Handshake:
     """A way to begin TLS, and how a call with two retries has to end.
 
-    ``gets`` are the connections that the server sees of a GET, ``posts`` those of a POST: nothing
-    of it was sent, but the error does not tell, so that it is not repeated.  ``waits``: it takes a
-    timeout.
+    ``accepted`` are the connections that the server sees, whatever the method: nothing of the
+    request was sent.  ``waits``: it takes a timeout.
     """
 
     name: str
     what: str
     make: Make
     ends: Ending = SSLError
-    gets: int = 1
-    posts: int = 1
+    accepted: int = 1
     waits: bool = False
 
 
@@ -93,11 +91,11 @@ HANDSHAKES = (
     Handshake(
         "tls-handshake-hangs", "the connection is accepted, and nothing is ever said",
         lambda authority: HostileServer(greet=hang),
-        ends=requests.ReadTimeout, gets=3, waits=True,
+        ends=requests.ReadTimeout, accepted=3, waits=True,
     ),
     Handshake(
         "tls-handshake-dropped", "an RST within the handshake",
         lambda authority: HostileServer(greet=drop),
-        ends=requests.ConnectionError, gets=3,
+        ends=requests.ConnectionError, accepted=3,
     ),
 )  # fmt: skip

@@ -13,6 +13,8 @@ from requests import exceptions
 from urllib3 import HTTPResponse
 
 from browseros_api.errors import (
+    MAYBE_PROCESSED,
+    NEVER_SENT,
     BodyTimeout,
     CircuitOpenError,
     ClientClosed,
@@ -20,6 +22,7 @@ from browseros_api.errors import (
     DeadlineExceeded,
     PoolTimeout,
     ReadTimeout,
+    RequestState,
 )
 from browseros_api.journal import Journal
 from browseros_api.pipeline import Call, Exchange
@@ -84,10 +87,13 @@ class Rig:
     def __init__(
         self,
         *outcomes: requests.Response | BaseException,
-        never_sent: Callable[[BaseException], bool] = lambda error: False,
+        state_of: Callable[[requests.RequestException], RequestState] = lambda error: (
+            MAYBE_PROCESSED
+        ),
         random: Callable[[], float] = lambda: 0.5,  # no jitter
         sleep: Callable[[float], object] | None = None,
         debug: bool = False,
+        budget: Any = None,
         **settings: Any,
     ) -> None:
         self.outcomes = list(outcomes)
@@ -99,7 +105,8 @@ class Rig:
             sleep=sleep or self.clock.sleep,
             random=random,
             journal=Journal(enabled=debug),
-            never_sent=never_sent,
+            state_of=state_of,
+            budget=budget,
             wall=lambda: NOON,
         )
 
@@ -189,7 +196,7 @@ def test_the_last_answer_is_returned_not_raised() -> None:
 @pytest.mark.parametrize("before", [0, 1], ids=["at once", "after a retry"])
 def test_what_asking_again_cannot_mend_ends_it(error: Exception, before: int) -> None:
     """R6, R16, R21"""
-    rig = Rig(*[answer(503)] * before, error, never_sent=lambda error: True)
+    rig = Rig(*[answer(503)] * before, error, state_of=lambda error: NEVER_SENT)
     with pytest.raises(type(error)) as caught:
         rig.ask()
     assert caught.value is error

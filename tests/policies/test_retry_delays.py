@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from browseros_api.policies.retry import delay, retry_after
+from browseros_api.policies.backoff import delay, retry_after
 
 seconds = st.just(0.0) | st.floats(min_value=1e-300, max_value=1e9)
 chances = st.floats(min_value=0, max_value=1, exclude_max=True)

@@ -10,6 +10,7 @@ import pytest
 import requests
 from requests import exceptions
 
+from browseros_api.errors import NEVER_SENT, RequestState
 from browseros_api.pipeline import Exchange
 from tests.policies.test_retry import TRANSIENT, Rig, answer, exchange_of
 
@@ -49,11 +50,11 @@ def test_what_never_reached_a_server_is_asked_again_by_any_method(method: str) -
     """R15"""
     refused, asked = requests.ConnectionError("refused"), []
 
-    def never_sent(error: BaseException) -> bool:
+    def state_of(error: requests.RequestException) -> RequestState:
         asked.append(error)
-        return True
+        return NEVER_SENT
 
-    rig = Rig(refused, answer(200), never_sent=never_sent)
+    rig = Rig(refused, answer(200), state_of=state_of)
     assert rig.ask(exchange_of(method, data="x")).status_code == 200
     assert set(asked) <= {refused}
 
@@ -103,7 +104,7 @@ class Deaf(io.BytesIO):
 def test_a_body_that_is_gone_is_not_sent_again(body: Any, status: int | None) -> None:
     """R18"""
     outcome = requests.ConnectionError("refused") if status is None else answer(status)
-    rig = Rig(outcome, never_sent=lambda error: True)
+    rig = Rig(outcome, state_of=lambda error: NEVER_SENT)
     assert rig.end(exchange_of("PUT", data=body())) is outcome
     assert rig.calls == 1
 

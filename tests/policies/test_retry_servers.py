@@ -14,6 +14,7 @@ import trustme
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
+from browseros_api.errors import MAYBE_PROCESSED, NEVER_SENT, RequestState
 from browseros_api.journal import Journal
 from browseros_api.pipeline import Call, Exchange
 from browseros_api.policies.retry import Retry
@@ -21,8 +22,9 @@ from browseros_api.settings import Settings
 from browseros_api.testing import ApiServer, FakeClock, Reply
 
 
-def was_refused(error: BaseException) -> bool:
-    return isinstance(getattr(error.args[0], "reason", None), NewConnectionError)
+def state_of(error: requests.RequestException) -> RequestState:
+    refused = isinstance(getattr(error.args[0], "reason", None), NewConnectionError)
+    return NEVER_SENT if refused else MAYBE_PROCESSED
 
 
 class AskingAdapter(HTTPAdapter):
@@ -60,7 +62,7 @@ class Client(requests.Session):
             sleep=self.clock.sleep,
             random=lambda: 0.5,
             journal=Journal(enabled=False),
-            never_sent=was_refused,
+            state_of=state_of,
         )
         self.adapter = AskingAdapter(self.retry, **(pool or {}))
         self.mount("http://", self.adapter)

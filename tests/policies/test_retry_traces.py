@@ -18,7 +18,14 @@ import pytest
 import requests
 import tenacity
 
-from browseros_api.errors import CircuitOpenError, ClientClosed, DeadlineExceeded, ReadTimeout
+from browseros_api.errors import (
+    MAYBE_PROCESSED,
+    CircuitOpenError,
+    ClientClosed,
+    DeadlineExceeded,
+    ReadTimeout,
+    RequestState,
+)
 from browseros_api.journal import Journal
 from browseros_api.pipeline import Exchange
 from browseros_api.policies.retry import Retry
@@ -193,8 +200,8 @@ def test_a_silent_journal_stays_silent(caplog: pytest.LogCaptureFixture) -> None
     assert caplog.messages == []
 
 
-def sent_nothing(error: BaseException) -> bool:
-    return False
+def state_of(error: requests.RequestException) -> RequestState:
+    return MAYBE_PROCESSED
 
 
 def test_the_policy_can_be_pickled_with_its_counts() -> None:
@@ -205,7 +212,7 @@ def test_the_policy_can_be_pickled_with_its_counts() -> None:
         sleep=time.sleep,
         random=random.random,
         journal=Journal(enabled=False),
-        never_sent=sent_nothing,
+        state_of=state_of,
     )
     outcomes = [answer(503), answer(200), answer(503), answer(200)]
     retry.attempt(exchange_of(), lambda exchange: outcomes.pop(0))

@@ -90,9 +90,7 @@ def test_what_is_read_after_a_change_is_the_change(session: Session, bucket: str
         assert session.get(f"{bucket}/x").content == text
 
 
-def test_urls_that_are_signed_need_no_auth(
-    either: requests.Session, aws: str, bucket: str
-) -> None:
+def test_urls_that_are_signed_need_no_auth(either: requests.Session, aws: str, bucket: str) -> None:
     assert either.put(presigned("put", "x", aws), data=b"kept").ok
     assert either.get(presigned("get", "x", aws)).content == b"kept"
 
