@@ -23,6 +23,7 @@ from .replay import Replay
 from .results import wrapped
 from .routes import Routes
 from .trip import Trip
+from .watch import turn
 
 __all__ = ["is_ordinary", "sent"]
 
@@ -145,8 +146,10 @@ def _exchange(
             sys.audit("http.client.send", connection, piece)
             sock.sendall(piece)
         was_sent = True
+        turn("server")
         sock.settimeout(read)
         received = sock.recv(_AT_ONCE)
+        turn("body")
     except Exception as error:
         connection.replay = Replay(was_sent=was_sent, error=error)
         return None, b""
