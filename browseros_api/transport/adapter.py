@@ -129,7 +129,7 @@ class PoolingAdapter(HTTPAdapter):
                 trip, request, stream=stream, timeout=timeout,
                 verify=verify, cert=cert, proxies=proxies,
             )  # fmt: skip
-            is_lent = (stream or response.is_redirect) and lend(response, trip.lease)
+            is_lent = lend(response, trip.lease)
         except requests.RequestException as error:
             trip.tell(error)
             raise

@@ -121,6 +121,7 @@ class Watch:
             for sock, is_copy in held.values():
                 if is_copy:
                     sock.close()
+        self._binding = self._outer  # who is bound by nobody else is no circle for the collector
 
     def note(self, phase: Phase) -> None:
         """What is done for its call now is ``phase``."""
