@@ -11,7 +11,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-from ..errors import ConnectTimeout, PoolTimeout, ReadTimeout, let_go, mark
+from ..errors import ConnectTimeout, PoolTimeout, ReadTimeout, let_go
 from ..forks import look, reset_in_child
 from ..journal import masked_url
 from ..settings import Settings
@@ -129,10 +129,9 @@ class PoolingAdapter(HTTPAdapter):
                 trip, request, stream=stream, timeout=timeout,
                 verify=verify, cert=cert, proxies=proxies,
             )  # fmt: skip
-            is_lent = (stream or response.is_redirect) and lend(response, trip.lease)
+            is_lent = lend(response, trip.lease)
         except requests.RequestException as error:
-            if (state := trip.state()) is not None:
-                mark(error, state)
+            trip.tell(error)
             raise
         finally:
             finish(trip)
@@ -222,10 +221,9 @@ class PoolingAdapter(HTTPAdapter):
 
     def _lease(self, request: requests.PreparedRequest, watch: Watch | None) -> Lease:
         patience = self.settings.pool_timeout
-        left = None if watch is None else watch.remaining()
-        turn("queue")
-        if left is not None:
-            patience = left if patience is None else min(patience, left)
+        if watch is not None:
+            patience = watch.clip(patience)
+            watch.note("queue")
         try:
             return self._fleet.limiter.acquire(origin(request.url or ""), timeout=patience)
         except PoolTimeout as error:

@@ -72,7 +72,8 @@ class Answer(http.client.HTTPResponse):
     """
 
     fp: Any
-    head: Head | None = None  # if that was an ordinary one
+    length: Any
+    head: Head | None = None  # if it was taken
     is_at_hand = False  # whether the whole body came with it
     _method: str | None
 
@@ -84,7 +85,7 @@ class Answer(http.client.HTTPResponse):
         file = io.BytesIO(body) if is_at_hand else received_again(sock, body or None)
         answer = cls(_Opened(file), method=method)  # type: ignore[arg-type]
         answer.take(head)
-        answer.is_at_hand = is_at_hand
+        answer.head, answer.is_at_hand = head, is_at_hand
         return answer
 
     def begin(self, *args: Any, **kwargs: Any) -> None:
@@ -115,7 +116,7 @@ class Answer(http.client.HTTPResponse):
         self.version, self.status, self.reason = 11, head.status, head.reason
         self.code = head.status
         self.headers = self.msg = head.message()
-        self.head, self.length = head, head.length
+        self.length = head.length
         self.chunked = head.length is None
         if self.chunked:
             self.chunk_left = None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -73,6 +75,7 @@ class PlainConnection(HTTPConnection):
     replay: Replay | None = None
     answer: Answer | None = None
     _watch: Watch | None = None
+    _poll: Callable[[int], list[Any]] | None = None
 
     def __str__(self) -> str:
         # As urllib3's own: it is part of many messages, and people look for it.
@@ -94,16 +97,24 @@ class PlainConnection(HTTPConnection):
         turn("connect")
         super().connect()
         self.census.add(self.sock)
+        self._poll = _poll_of(self.sock)
         trip = current_trip()
         if trip is not None:
             trip.is_connected = True
         self.join(current_watch())
         turn("send")
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether it is open, and nothing has come that nobody asked for, such as its end."""
+        if self.sock is None or self._poll is None:
+            return super().is_connected
+        return not self._poll(0)
+
     def close(self) -> None:
         """Close it; it connects anew if it is used again."""
         self.leave()  # first: a descriptor that is closed may be another's the next moment
-        answer, self.answer, self.replay = self.answer, None, None
+        answer, self.answer, self.replay, self._poll = self.answer, None, None, None
         super().close()
         if answer is not None:
             answer.close()
@@ -180,6 +191,15 @@ class TlsConnection(PlainConnection, HTTPSConnection):
         sock = super()._new_conn()
         turn("tls")
         return sock
+
+
+def _poll_of(sock: Any) -> Callable[[int], list[Any]] | None:
+    """Tells, without waiting, what has come; kept, since that is asked for each request."""
+    if not hasattr(select, "poll"):  # as on Windows, and where gevent has patched it away
+        return None
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return poll.poll
 
 
 def _earlier(timeout: float | None, watch: Watch | None) -> float | None:

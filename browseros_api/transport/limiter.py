@@ -85,16 +85,14 @@ class Limiter:
         Raises ``PoolTimeout``.
         """
         lease = Lease(self, host)
-        with self:
+        try:
+            with self._lock:
+                gate = self._queue(lease)
+        finally:
             if self._returned:
-                self._drain()
-            if self._has_room(host):
-                self._grant(lease)
-                return lease
-            gate = threading.Lock()
-            gate.acquire()
-            self._waiting[lease] = gate
-        self._wait(lease, gate, timeout)
+                self._settle()
+        if gate is not None:
+            self._wait(lease, gate, timeout)
         return lease
 
     def connect(self, lease: Lease) -> None:
@@ -108,6 +106,18 @@ class Limiter:
         if lease.connected:
             lease.connected = False
             self.connected -= 1
+
+    def _queue(self, lease: Lease) -> threading.Lock | None:
+        """Grant it at once; otherwise what opens when it is granted."""
+        if self._returned:
+            self._drain()
+        if self._has_room(lease.host):
+            self._grant(lease)
+            return None
+        gate = threading.Lock()
+        gate.acquire()
+        self._waiting[lease] = gate
+        return gate
 
     def _wait(self, lease: Lease, gate: threading.Lock, timeout: float | None) -> None:
         seconds = -1.0 if timeout is None else min(max(timeout, 0.0), threading.TIMEOUT_MAX)

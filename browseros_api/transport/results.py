@@ -15,17 +15,10 @@ from urllib3._collections import HTTPHeaderDict
 from urllib3.response import HTTPResponse
 
 from .answer import Answer
-from .genuine import Genuine
 from .heads import Head
 
 __all__ = ["built", "read_at_once", "wrapped"]
 
-_PASSED_BY = Genuine(
-    (HTTPAdapter, "build_response"),
-    (HTTPResponse, "read"),
-    (HTTPResponse, "stream"),
-    (Response, "iter_content"),
-)
 _OPTIONS = HTTPResponse.__init__.__code__.co_varnames  # they differ between versions
 
 
@@ -55,10 +48,10 @@ def wrapped(answer: Answer, *, connection: Any, **options: Any) -> HTTPResponse:
 
 
 def built(adapter: HTTPAdapter, request: PreparedRequest, raw: Any) -> Response | None:
-    """requests' response around ``raw``, if that has such an answer; otherwise ``None``."""
+    """requests' response around ``raw``, if that was wrapped here; otherwise ``None``."""
     answer = getattr(raw, "_original_response", None)
     head = answer.head if type(answer) is Answer else None
-    if head is None or not _PASSED_BY:
+    if head is None:
         return None
     response = Response()
     response.status_code = head.status
@@ -92,11 +85,9 @@ def read_at_once(response: Response, *, limit: int | None) -> bool:
     """Read the body of ``response``, if it is there already, not too large, and not encoded."""
     raw = response.raw
     answer = getattr(raw, "_original_response", None)
-    if type(answer) is not Answer or not answer.is_at_hand or not answer.head:
+    if type(answer) is not Answer or not answer.is_at_hand:
         return False
-    if "content-encoding" in answer.head.fields or not _PASSED_BY:
-        return False
-    if limit is not None and (answer.length or 0) > limit:
+    if "content-encoding" in raw.headers or (limit is not None and answer.length > limit):
         return False
     body: bytes = answer.read()
     raw._fp_bytes_read, raw.length_remaining = len(body), 0

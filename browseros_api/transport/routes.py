@@ -34,9 +34,9 @@ class Routes:
             scheme: partial(_noted, key_of) for scheme, key_of in manager.key_fn_by_scheme.items()
         }
 
-    def route(self, url: str | None, verify: Any, cert: Any) -> Route | None:
+    def route(self, url: Any, verify: Any, cert: Any) -> Route | None:
         """What decides which pool is used; ``None`` for what is too odd to tell."""
-        if url is None or not url.startswith(_BEGINNINGS):
+        if type(url) is not str or not url.startswith(_BEGINNINGS):
             return None
         end = url.find("/", 8)  # behind the two slashes, and at least one letter of a host
         if end < 0 or not (cert is None or isinstance(cert, (str, tuple))):

@@ -12,6 +12,7 @@ from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy
 from urllib3.connection import HTTPConnection
+from urllib3.response import HTTPResponse
 from urllib3.util import Retry
 
 from .answer import Answer
@@ -23,11 +24,16 @@ from .replay import Replay
 from .results import wrapped
 from .routes import Routes
 from .trip import Trip
+from .watch import turn
 
 __all__ = ["is_ordinary", "sent"]
 
 _PASSED_BY = Genuine(
     (HTTPAdapter, "send"),
+    (HTTPAdapter, "build_response"),
+    (Response, "iter_content"),
+    (HTTPResponse, "read"),
+    (HTTPResponse, "stream"),
     (PlainPool, "urlopen"),
     (PlainPool, "_make_request"),
     (TlsPool, "urlopen"),
@@ -45,10 +51,16 @@ _PASSED_BY = Genuine(
     (http.client, "parse_headers"),
 )
 _HOOKS = Genuine(
-    (HTTPAdapter, "add_headers"),
-    (HTTPAdapter, "build_connection_pool_key_attributes"),
-    (HTTPAdapter, "get_connection_with_tls_context"),
-    (HTTPAdapter, "request_url"),
+    *(
+        (HTTPAdapter, name)
+        for name in (
+            "add_headers",
+            "build_connection_pool_key_attributes",
+            "get_connection_with_tls_context",
+            "request_url",
+        )
+        if hasattr(HTTPAdapter, name)  # one of them came with requests 2.32.3
+    )
 )
 _LOGGER = logging.getLogger("urllib3.connectionpool")
 _AT_ONCE = 32 * 1024  # bytes that are received with a head, if they are there
@@ -145,8 +157,10 @@ def _exchange(
             sys.audit("http.client.send", connection, piece)
             sock.sendall(piece)
         was_sent = True
+        turn("server")
         sock.settimeout(read)
         received = sock.recv(_AT_ONCE)
+        turn("body")
     except Exception as error:
         connection.replay = Replay(was_sent=was_sent, error=error)
         return None, b""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from ..errors import MAYBE_PROCESSED, NEVER_SENT, PROCESSED, RequestState
+import requests
+
+from ..errors import MAYBE_PROCESSED, NEVER_SENT, PROCESSED, mark
 from .limiter import Lease
 
 __all__ = ["Trip", "current_trip", "finish", "start"]
@@ -49,13 +51,12 @@ class Trip:
         self.pool_key: Any = None
         self.rehearsed: Any = None
 
-    def state(self) -> RequestState | None:
-        """How far the request has come; None: nobody told."""
+    def tell(self, error: requests.RequestException) -> None:
+        """Let ``error`` say how far the request has come, unless nobody knows."""
         if self.has_head:
-            return PROCESSED
-        if self.is_connected is None:
-            return None
-        return MAYBE_PROCESSED if self.is_connected else NEVER_SENT
+            mark(error, PROCESSED)
+        elif self.is_connected is not None:
+            mark(error, MAYBE_PROCESSED if self.is_connected else NEVER_SENT)
 
 
 class _Here(threading.local):

@@ -121,6 +121,7 @@ class Watch:
             for sock, is_copy in held.values():
                 if is_copy:
                     sock.close()
+        self._binding = self._outer  # who is bound by nobody else is no circle for the collector
 
     def note(self, phase: Phase) -> None:
         """What is done for its call now is ``phase``."""
@@ -145,6 +146,13 @@ class Watch:
     def remaining(self) -> float | None:
         """Seconds that are left, at least 0; ``None`` without a bound."""
         return None if self.until is None else max(0.0, self.until - time.monotonic())
+
+    def clip(self, seconds: float | None) -> float | None:
+        """``seconds``, but not more than are left."""
+        left = self.remaining()
+        if left is None or (seconds is not None and seconds <= left):
+            return seconds
+        return left
 
     def hold(self, owner: object, sock: Any, *, as_copy: bool = False) -> None:
         """Shut ``sock``, which ``owner`` uses now, when time is over (or at once, if it is).

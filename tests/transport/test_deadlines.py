@@ -67,8 +67,13 @@ def ended_in(phase: str, act: Callable[[], Any]) -> DeadlineExceeded:
     ],
     ids=["silence", "drip head", "drip body", "drip chunks", "drip without length", "redirect"],
 )
-def test_of_the_answer(phase: str, reply: Reply, api_server: ApiServer, session: Session) -> None:
+@pytest.mark.parametrize("reused", [False, True], ids=["fresh", "reused"])
+def test_of_the_answer(
+    reused: bool, phase: str, reply: Reply, api_server: ApiServer, session: Session
+) -> None:
     api_server.route("/x", reply)
+    for _ in range(2 * reused):
+        assert session.get(api_server.url("/before")).ok
     error = ended_in(phase, lambda: session.get(api_server.url("/x"), deadline=SHORT))
     assert error.attempts == api_server.hits("/x") == 1
     assert " in attempt 1 (" in str(error)
@@ -206,6 +211,20 @@ def test_whoever_reads_a_stream_has_no_more_time(
     assert caught.value.__dict__["request_state"] == "processed"
     with pytest.raises(DeadlineExceeded):  # and it stays so
         response.raw.read()
+    assert_over(session)
+
+
+@pytest.mark.parametrize("stream", ["length", "chunks", "closing", "no length"])
+def test_so_over_a_connection_that_was_used_before(
+    stream: str, api_server: ApiServer, session: Session
+) -> None:
+    for _ in range(2):
+        assert session.get(api_server.url("/before"), deadline=20.0, stream=True).content
+    api_server.route("/x", STREAMS[stream])
+    response = session.get(api_server.url("/x"), stream=True, deadline=SHORT)
+    with pytest.raises(DeadlineExceeded, match="in the body"):
+        response.content  # noqa: B018
+    assert api_server.connections == 1
     assert_over(session)
 
 

@@ -157,6 +157,8 @@ def test_what_is_ordinary_is_written(
         prepared("POST"),
         prepared(body=b"abc"),
         prepared(body=iter([b"abc"]), headers={**USUAL, "Content-Length": "3"}),
+        prepared(body=bytearray(b"abc"), headers={**USUAL, "Content-Length": "3"}),
+        prepared(url="http://[svc.test/"),
     ],
 )
 def test_what_is_not_ordinary_is_left_to_urllib3(request_: PreparedRequest) -> None:

@@ -35,7 +35,8 @@ def adapter() -> Any:
 @pytest.mark.parametrize("cert", CERTS, ids=repr)
 def test_no_two_pools_are_taken_for_one(verify: Any, cert: Any, adapter: Any) -> None:
     routes, pools = Routes(adapter.poolmanager), {}
-    urls = (
+    urls: tuple[Any, ...] = (
+        *(None, b"http://svc.test/x"),
         *("http://svc.test/x", "http://svc.test/y?z", "http://svc.test:80/", "https://svc.test/"),
         *("http://svc.test:8080/", "http://me:pw@svc.test/", "http://SVC.test/", "http://[::1]/"),
         *("http://svc.test?/x", "http://svc.test#/x", "http://svc.test", "HTTP://svc.test/x"),
@@ -49,7 +50,7 @@ def test_no_two_pools_are_taken_for_one(verify: Any, cert: Any, adapter: Any) ->
                 continue
             try:
                 pool = adapter.get_connection_with_tls_context(request(url), other, cert=cert)
-            except (ValueError, requests.RequestException):
+            except (ValueError, TypeError, requests.RequestException):
                 continue
             assert pools.setdefault(route, pool) is pool
     assert (routes.route("http://svc.test/", verify, cert) is None) == (

@@ -14,9 +14,10 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.util.wait import select_wait_for_socket
 
 from browseros_api.testing import ApiServer, Reply
-from browseros_api.transport import PoolingAdapter
+from browseros_api.transport import PoolingAdapter, short_way
 from browseros_api.transport.watch import Watch
 from tests.transport.telling import ordinary_only, outcome
 
@@ -63,7 +64,13 @@ def test_hooks_of_an_adapter_are_called(
     "name",
     [
         "add_headers",
-        "build_connection_pool_key_attributes",
+        pytest.param(
+            "build_connection_pool_key_attributes",
+            marks=pytest.mark.skipif(
+                not hasattr(HTTPAdapter, "build_connection_pool_key_attributes"),
+                reason="it came with requests 2.32.3",
+            ),
+        ),
         "get_connection_with_tls_context",
         "request_url",
     ],
@@ -240,3 +247,44 @@ def test_a_small_body_goes_with_its_head(
     for size in (10, 100_000):
         assert used.post(api_server.url("/x"), data=b"x" * size, timeout=20).ok
     assert [len(piece) > 99_999 for piece in heard] == [False, False, True]
+
+
+def test_pools_of_somebody_else_go_their_own_way(
+    used: Any, api_server: ApiServer, taken: Paths
+) -> None:
+    manager = used.adapter.poolmanager
+    manager.pool_classes_by_scheme = {"http": HTTPConnectionPool}
+    manager.clear()
+    for _ in range(2):
+        assert used.get(api_server.url("/x"), timeout=20).ok
+    assert taken == []
+
+
+def test_a_connection_that_the_ordinary_way_does_not_come_to_is_closed(
+    used: Any, api_server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api_server.route("/x", Reply(raw=b"HTTP/1.0 200 OK\r\n\r\nfine", keep=True))
+
+    def refuse(*arguments: Any, **options: Any) -> Any:
+        raise OSError("gone")
+
+    monkeypatch.setattr(short_way, "_PASSED_BY", True)
+    monkeypatch.setattr(HTTPAdapter, "send", refuse)
+    with pytest.raises(OSError, match="gone"):
+        used.get(api_server.url("/x"), timeout=20)
+    now = used.now
+    assert now["connections_in_use"] == now["connections_open"] == now["connections_idle"] == 0
+
+
+def test_where_there_is_no_poll_there_is_something_else(
+    client: Any, api_server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("select.poll")
+    monkeypatch.setattr("urllib3.util.wait.wait_for_socket", select_wait_for_socket)
+    for _ in range(3):
+        assert client.get(api_server.url("/x"), timeout=20).ok
+    assert api_server.connections == 1
+    (connection,) = client.adapter._fleet.idle._entries
+    assert connection.is_connected
+    connection.close()
+    assert not connection.is_connected

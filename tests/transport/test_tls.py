@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 import requests
 import trustme
+from urllib3.exceptions import InsecureRequestWarning
 
 from browseros_api.errors import ConnectTimeout, ReadTimeout
 from browseros_api.testing import ApiServer, Reply, wait_until
 from browseros_api.transport.watch import Watch
+from tests.transport.telling import anonymous, ordinary_only, outcome
+from tests.transport.test_leaks import FAILURES
 
 IN_TOTAL = r"took longer than 0\.\d+ s in total"
 
@@ -83,6 +86,63 @@ def test_trust_can_be_waived_without_sharing_connections(server: ApiServer, safe
     assert safe.get(server.url("/x"), timeout=20, verify=False).ok
     assert safe.get(server.url("/x"), timeout=20).ok
     assert server.connections == 2
+
+
+def test_who_waives_trust_is_warned_each_time(server: ApiServer, client: Any) -> None:
+    for _ in range(3):
+        with pytest.warns(InsecureRequestWarning):
+            assert client.get(server.url("/x"), timeout=20, verify=False).ok
+    assert server.connections == 1
+
+
+def test_a_bundle_that_vanishes_is_missed_though_a_connection_stands(
+    server: ApiServer, client: Any, authority: Authority, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(Path(authority.file).read_bytes())
+    for _ in range(2):
+        assert client.get(server.url("/x"), timeout=20, verify=str(bundle)).ok
+    bundle.unlink()
+    with pytest.raises(OSError, match=r"invalid path: .*bundle\.pem"):
+        client.get(server.url("/x"), timeout=20, verify=str(bundle))
+    assert client.now["connections_in_use"] == 0
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(body=b"fine"),
+        Reply(body=b"fine" * 30_000),
+        Reply(body=b"fine", chunked=True),
+        Reply(body=b"fine", drip=(40, 0.02)),
+        Reply(raw=b"HTTP/1.0 200 OK\r\n\r\nfine"),
+        *(reply for reply, _ in FAILURES.values()),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_short_way_ends_as_the_ordinary_one(
+    reply: Reply,
+    stream: bool,
+    server: ApiServer,
+    open_client: Any,
+    authority: Authority,
+    taken: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server.route("/x", reply)
+    outcomes = []
+    for way in ("short", "ordinary"):
+        client = open_client()
+        client.verify = authority.file
+        client.get(server.url("/before"), timeout=20)
+        with monkeypatch.context() as patch:
+            if way == "ordinary":
+                ordinary_only(patch)
+            options = {"stream": stream, "timeout": (20, 0.3)}
+            outcomes.append(outcome(client, "GET", server.url("/x"), **options))
+    assert taken == ["/x"]
+    assert anonymous(repr(outcomes[0])) == anonymous(repr(outcomes[1]))
 
 
 @pytest.mark.parametrize(
