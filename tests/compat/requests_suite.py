@@ -6,7 +6,8 @@ The tests are those of a release of requests, the one that is installed here unl
 asked for: its sdist is fetched with pip, and a virtual environment is made of what it needs.
 They run in an empty network namespace where that is permitted; elsewhere the few that dial an
 address of the outside are left out.  The runs are ``stock``, ``ours`` (our class and functions in
-the place of requests' own) and ``installed`` (what ``install()`` makes of requests).
+the place of requests' own) and ``installed`` (what ``install()`` makes of requests).  They go on
+side by side: most of their time they wait for timeouts.
 
 The exit status is 1 if a test that passes with requests' sessions does not pass with ours and is
 not among ``EXCEPTIONS``, or is there and passes.
@@ -27,6 +28,7 @@ import time
 import venv
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
@@ -111,19 +113,33 @@ def secluded() -> list[str]:
 
 
 def run(name: str, python: Path, tests: Path, library: Path, *, rest: list[str]) -> dict[str, str]:
-    """The outcome of each test; ``name`` is that of a run."""
+    """The outcome of each test; ``name`` is that of a run.  What pytest says is told at its end."""
     outcomes = library / f"{name}.json"
     plugins = ["-p", "fence", *([] if name == "stock" else ["-p", name])]
     environment = {key: value for key, value in os.environ.items() if key not in _SPEAKING}
     environment["PYTHONPATH"] = str(library)
-    options = ["-q", "--timeout=120", "-p", "no:cacheprovider", f"--outcomes={outcomes}", *plugins]
+    options = ["-q", "--timeout=120", "--tb=line", "--disable-warnings", "-p", "no:cacheprovider"]
+    options += [f"--outcomes={outcomes}", f"--basetemp={library / name}", *plugins]
     command = [*secluded(), str(python), "-m", "pytest", "tests", *options, *rest]
     began = time.monotonic()
-    subprocess.run(command, cwd=tests, env=environment, check=False)
+    told = subprocess.run(
+        command, cwd=tests, env=environment, check=False, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    ).stdout  # fmt: skip
+    if not outcomes.exists():
+        raise RuntimeError(f"{name}: pytest did not come to its end\n{told}")
     found: dict[str, str] = json.loads(outcomes.read_text("utf-8"))
     counted = ", ".join(f"{count} {what}" for what, count in Counter(found.values()).most_common())
-    print(f"{name}: {counted} in {time.monotonic() - began:.0f} s", flush=True)
+    seconds = time.monotonic() - began
+    print(f"-- {name}\n{told}{name}: {counted} in {seconds:.0f} s", flush=True)
     return found
+
+
+def run_all(names: Iterable[str], *places: Path, rest: list[str]) -> dict[str, dict[str, str]]:
+    """The outcomes of each run."""
+    with ThreadPoolExecutor() as threads:
+        runs = {name: threads.submit(run, name, *places, rest=rest) for name in names}
+        return {name: begun.result() for name, begun in runs.items()}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -140,7 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
         tests = fetched(release, folder)
         python = furnished((given.venv or folder / "venv").absolute(), release)
         library = packed(folder / "library")
-        outcomes = {name: run(name, python, tests, library, rest=given.rest) for name in given.runs}
+        outcomes = run_all(given.runs, python, tests, library, rest=given.rest)
     stock = outcomes.pop("stock", None)
     if stock is None or not outcomes:
         return 0  # there is nothing to compare
