@@ -17,6 +17,7 @@ from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 from .abroad import leave_secrets
+from .checks import duration
 from .deadlines import bind
 from .engine import Engine
 from .forks import look
@@ -72,13 +73,21 @@ class GuardedExchange(CheckedParts):
                 engine.breakers.refuse(request)
         return proceed(call)
 
-    def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
-        """Send a prepared request, as requests does; retried and guarded, but never shared."""
+    def send(
+        self, request: PreparedRequest, *, deadline: float | None = None, **kwargs: Any
+    ) -> Response:
+        """Send a prepared request, as requests does; retried and guarded, but never shared.
+
+        ``deadline`` is that of ``request``.
+        """
         engine = self._engine
+        for name in ("use_cache", "cache_ttl"):
+            if name in kwargs:
+                raise TypeError(f"{name}: what is sent by hand is neither kept nor shared")
         kwargs.setdefault("timeout", engine.settings.timeout)
-        if engine.current is None:
+        if engine.current is None or deadline is not None:
             look()
-            return self._by_hand(self._call_by_hand(request, kwargs))
+            return self._by_hand(self._call_by_hand(request, kwargs, deadline))
         response = cast(Response, super().send(request, **kwargs))  # type: ignore[misc]
         for hop in (*response.history, response):
             # requests took the time of the whole exchange: retries, delays and body included.
@@ -104,10 +113,14 @@ class GuardedExchange(CheckedParts):
         response.connection = cast(HTTPAdapter, self._own_guard)
         return response
 
-    def _call_by_hand(self, request: PreparedRequest, kwargs: dict[str, Any]) -> Call:
+    def _call_by_hand(
+        self, request: PreparedRequest, kwargs: dict[str, Any], deadline: float | None
+    ) -> Call:
+        settings = self._engine.settings
         call = Call(str(request.method), str(request.url), {"request": request, **kwargs})
-        call.attempt_timeout = self._engine.settings.attempt_timeout
-        bind(call, self._engine.settings.deadline, self._engine.clock)
+        call.attempt_timeout = settings.attempt_timeout
+        seconds = settings.deadline if deadline is None else duration("deadline", deadline)
+        bind(call, seconds, self._engine.clock)
         return call
 
     def _by_hand(self, call: Call) -> Response:

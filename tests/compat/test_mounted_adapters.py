@@ -221,6 +221,10 @@ def secure_server(authority: trustme.CA) -> Iterator[ApiServer]:
         yield server
 
 
+@pytest.mark.skipif(
+    not hasattr(HTTPAdapter, "build_connection_pool_key_attributes"),
+    reason="requests 2.32.2 itself uses a context of its own instead",
+)
 def test_a_tls_context_of_the_users_is_used(
     session: Session, secure_server: ApiServer, authority: trustme.CA
 ) -> None:
