@@ -172,6 +172,7 @@ def _exchange(
     if head is None or (head.length is not None and len(received) > head.size + head.length):
         connection.replay = Replay(was_sent=True, received=received)
         return None, received
+    turn("body")
     return head, received
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 
+from browseros_api.spent import Spent
 from browseros_api.transport import short_way
 from browseros_api.transport.watch import Watch
 
@@ -76,8 +77,9 @@ def outcome(
     client: Any, method: str, url: str, *, stream: bool = False, **options: Any
 ) -> tuple[Any, ...]:
     """What comes of a call, and what it leaves behind."""
+    spent = Spent(time.monotonic)
     try:
-        with Watch(time.monotonic() + options.pop("seconds", 20.0)):
+        with Watch(time.monotonic() + options.pop("seconds", 20.0), spent):
             answer = client.request(method, url, stream=stream, allow_redirects=False, **options)
             ended: object = told_of_answer(answer)
     except (requests.RequestException, ValueError) as error:
