@@ -13,12 +13,12 @@ from urllib3.exceptions import HTTPError
 
 from ..errors import ConnectTimeout, PoolTimeout, ReadTimeout, let_go
 from ..forks import look, reset_in_child
-from ..journal import masked_url
 from ..settings import Settings
 from .body import read_body
 from .connections import SOCKET_OPTIONS
 from .limiter import Lease
 from .origin import origin
+from .overdue import overdue
 from .pools import Fleet
 from .replacing import is_replaceable
 from .results import built
@@ -119,7 +119,7 @@ class PoolingAdapter(HTTPAdapter):
         look()
         watch = current_watch()
         if watch is not None and watch.expired:
-            raise _overdue(request, watch, ConnectTimeout)
+            raise overdue(request, watch, ConnectTimeout)
         trip = Trip(self._lease(request, watch))
         is_lent = False
         try:
@@ -196,9 +196,9 @@ class PoolingAdapter(HTTPAdapter):
             if watch is None or not watch.expired:
                 raise
             kind = ReadTimeout if trip.is_connected else ConnectTimeout
-            raise _overdue(request, watch, kind) from error
+            raise overdue(request, watch, kind) from error
         response.close()  # it may look whole, and be cut
-        raise _overdue(request, watch, ReadTimeout)
+        raise overdue(request, watch, ReadTimeout)
 
     def _answer(
         self, trip: Trip, request: requests.PreparedRequest, **options: Any
@@ -229,16 +229,6 @@ class PoolingAdapter(HTTPAdapter):
         except PoolTimeout as error:
             error.request = request
             raise
-
-
-def _overdue(
-    request: requests.PreparedRequest, watch: Watch, kind: type[ReadTimeout | ConnectTimeout]
-) -> ReadTimeout | ConnectTimeout:
-    return kind(
-        f"{request.method} {masked_url(request.url or '')} "
-        f"took longer than {watch.seconds:.3g} s in total",
-        request=request,
-    )
 
 
 _adapters: weakref.WeakSet[PoolingAdapter] = weakref.WeakSet()

@@ -1,0 +1,22 @@
+"""What is said of a request for which the time of a watch was not enough."""
+
+from __future__ import annotations
+
+from requests import PreparedRequest
+
+from ..errors import ConnectTimeout, ReadTimeout
+from ..journal import masked_url
+from .watch import Watch
+
+__all__ = ["overdue"]
+
+
+def overdue(
+    request: PreparedRequest, watch: Watch, kind: type[ReadTimeout | ConnectTimeout]
+) -> ReadTimeout | ConnectTimeout:
+    """An error of that ``kind``."""
+    return kind(
+        f"{request.method} {masked_url(request.url or '')} "
+        f"took longer than {watch.seconds:.3g} s in total",
+        request=request,
+    )
