@@ -21,6 +21,7 @@ from .batches import Crew
 from .client import EnhancedAPIClient as BlockingClient
 from .errors import ClientClosed, DeadlineExceeded
 from .journal import masked_url
+from .looking import KeptAnswers
 from .pipeline import Call
 from .policies.breakers import CircuitBreaker
 from .policies.flight import Landing
@@ -100,8 +101,7 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
         engine = session.engine
         known = engine.cache.known(call)
         if known is not None:
-            call.from_cache = True
-            return await self._heard(call, lambda: known.replica(from_cache=True))
+            return await self._heard(call, lambda: known)
         call.began = engine.meter.begin()
         try:
             told = await self._told(call)
@@ -111,7 +111,9 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
         if told is None:
             return await self._on_thread(call, session.perform, call)
         engine.flights.leave(call)
-        return await self._heard(call, lambda: engine.flights.received(told))
+        return await self._heard(
+            call, lambda: engine.cache.lend(call, lambda _: engine.flights.received(told))
+        )
 
     async def _told(self, call: Call) -> Landing | None:
         """Await what serves this call as well, without a thread; None: it must ask for itself."""
@@ -195,6 +197,11 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
     def get_circuit_breaker_status(self) -> dict[str, dict[str, Any]]:
         """``{endpoint: {"state": ..., "failure_count": ..., "last_failure_time": ...}}``."""
         return self._client.get_circuit_breaker_status()
+
+    @property
+    def cache(self) -> KeptAnswers:
+        """The answers that are kept: to look through, to forget, and to have explained."""
+        return self._client.cache
 
     def cache_key(self, endpoint: str, **arguments: Any) -> str | None:
         """The key under which ``get(endpoint, **arguments)`` is kept; None if it is not shared."""

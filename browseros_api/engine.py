@@ -52,7 +52,12 @@ class Engine:
         self.journal = Journal(enabled=settings.debug)
         self.closing = threading.Event()
         self.adapter = PoolingAdapter(settings)
-        self.identity = Identity(PoolingAdapter, remembered=2 * settings.cache_max_entries)
+        self.identity = Identity(
+            PoolingAdapter,
+            remembered=2 * settings.cache_max_entries,
+            by_rfc=settings.cache_mode == "rfc",
+            share=settings.share,
+        )
         self.merged = MergedSettings()
         self.meter = Meter(clock=self.clock)
         self.cache = Cache(settings, clock=self.clock, journal=self.journal)
@@ -77,11 +82,11 @@ class Engine:
 
     # -- the sentence ----------------------------------------------------------------------------
 
-    def call_steps(self) -> list[Step[Call]]:
-        """The first clause.  A step that is switched off is not in it."""
+    def call_steps(self, *, again: bool = False) -> list[Step[Call]]:
+        """The first clause, without what is switched off, and ``again`` without looking."""
         settings = self.settings
         steps: list[tuple[Step[Call], bool]] = [
-            (self.cache.lookup, settings.enable_cache),
+            (self.cache.lookup, settings.enable_cache and not again),
             (self.flights.join, settings.enable_deduplication),
             (self.cache.store, settings.enable_cache),
         ]
@@ -125,6 +130,7 @@ class Engine:
     def close(self) -> None:
         """For good: calls that sleep between attempts wake up and end."""
         self.closing.set()
+        self.cache.refresher.close()
 
     def reset_after_fork(self) -> None:
         """In a child: locks may be held by threads that exist no more, sockets are the parent's."""
@@ -146,6 +152,8 @@ class Engine:
         figures = self.meter.read()
         figures["cache_size"] = len(self.cache.answers)
         figures["cache_bytes"] = self.cache.answers.bytes
+        figures["confirmed_responses"] = self.cache.keeper.confirmed
+        figures["stale_responses"] = self.cache.lent
         figures["retries"] = self.retry.retries
         figures["rescued_requests"] = self.retry.rescued
         figures["rejected_requests"] = self.breakers.rejected

@@ -23,7 +23,17 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_netrc_auth
 
 from .environment import Environment
-from .keys import ALL_COOKIES, NEVER_SELECTS, Unnamable, digest, effective_headers, frozen
+from .keys import (
+    ALL_COOKIES,
+    NEVER_SELECTS,
+    REDIRECTS,
+    Unnamable,
+    digest,
+    effective_headers,
+    frozen,
+)
+from .naming import makes_somebody, says_what
+from .sharing import Sharing
 from .ways import Ways
 
 __all__ = ["Identity", "Name"]
@@ -33,12 +43,15 @@ _MEMO = 4096  # names remembered at least; more where the cache holds more
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A call's key, the headers that it will send, and its URL without the query.
+    """A call's key, the one its answer is kept under, its headers, and its URL without the query.
 
-    Among the headers, ``ALL_COOKIES`` stands for the cookies that only a redirect could ask for.
+    Among the headers, ``ALL_COOKIES`` stands for the cookies that only a redirect could ask for,
+    ``REDIRECTS`` for whether they are followed.  Those that say who asks are missing where the
+    answer is shared.
     """
 
     key: str
+    cache_key: str | None
     headers: Mapping[str, str]
     resource: str
 
@@ -46,8 +59,13 @@ class Name:
 class Identity:
     """Names calls, and remembers the names of those asked before."""
 
-    def __init__(self, own: type[BaseAdapter] = HTTPAdapter, *, remembered: int = _MEMO) -> None:
+    def __init__(
+        self, own: type[BaseAdapter] = HTTPAdapter, *, remembered: int = _MEMO,
+        by_rfc: bool = False, share: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         self._ways = Ways(own)
+        self._by_rfc = by_rfc
+        self._sharing = Sharing(share)
         self._environment = Environment()
         self._remembered = max(remembered, _MEMO)
         # Raw arguments to names.  Single reads and writes of a dict are atomic; when it is full it
@@ -55,14 +73,20 @@ class Identity:
         self._names: dict[Any, Name] = {}
 
     def name(
-        self, session: requests.Session, method: str, arguments: Mapping[str, Any]
-    ) -> Name | None:
-        """The name of ``session.request(**arguments)``; None: it is shared with nobody."""
+        self, session: requests.Session, method: str, arguments: Mapping[str, Any],
+        *, share: str | None = None,
+    ) -> Name | None:  # fmt: skip
+        """The name of ``session.request(**arguments)``; None: it is shared with nobody.
+
+        ``share`` names whose answer it is, instead of all that makes the caller somebody.
+        """
         try:
-            raw = self._raw(session, method, arguments)
+            if share is None and self._sharing:
+                share = self._sharing.name(_prepared_url(session, arguments))
+            raw = self._raw(session, method, arguments, share)
             known = self._names.get(raw)
             if known is None:
-                known = _named(session, method, arguments, raw)
+                known = _named(session, method, arguments, raw, by_rfc=self._by_rfc)
                 if len(self._names) >= self._remembered:
                     self._names.clear()
                 self._names[raw] = known
@@ -70,8 +94,12 @@ class Identity:
         except (Unnamable, *_UNREADABLE):
             return None
 
-    def _raw(self, session: requests.Session, method: str, arguments: Mapping[str, Any]) -> _Raw:
+    def _raw(
+        self, session: requests.Session, method: str, arguments: Mapping[str, Any],
+        share: str | None,
+    ) -> _Raw:  # fmt: skip
         given = arguments.get
+        who = _shared_by(share) if share else _own(session, arguments)
         return (
             method,
             frozen(given("url")),
@@ -79,23 +107,23 @@ class Identity:
             frozen(session.params) if session.params else None,
             _frozen_headers(session.headers),
             frozen(given("headers")),
-            _named_auth(session.auth if given("auth") is None else given("auth")),
-            _jars(session.cookies, given("cookies")),
+            who,
+            frozen(given("allow_redirects", True)),
             (
-                frozen(given("allow_redirects", True)),
-                *[frozen(given(name)) for name in ("proxies", "verify", "cert")],
-                *[frozen(own) for own in (session.proxies, session.verify, session.cert)],
+                *[frozen(given(name)) for name in ("proxies", "verify")],
+                *[frozen(own) for own in (session.proxies, session.verify)],
                 self._way(session, given("url")),
             ),
-            self._trusted() if session.trust_env else None,
+            self._trusted(with_netrc=not share) if session.trust_env else None,
         )
 
     def _way(self, session: requests.Session, url: Any) -> int:
         find = getattr(session, "find_adapter", session.get_adapter)
         return self._ways.number(session.adapters, find, url)
 
-    def _trusted(self) -> tuple[Any, ...]:
-        return (self._environment.variables(), self._environment.netrc_stamp())
+    def _trusted(self, *, with_netrc: bool) -> tuple[Any, ...]:
+        stamp = self._environment.netrc_stamp() if with_netrc else ()
+        return (self._environment.variables(), stamp)
 
 
 _Raw = tuple[Any, ...]
@@ -111,22 +139,49 @@ _EVERYTHING = attrgetter(
 _UNREADABLE = (AttributeError, TypeError, ValueError, RuntimeError, requests.RequestException)
 
 
-def _named(session: requests.Session, method: str, arguments: Mapping[str, Any], raw: _Raw) -> Name:
-    url = arguments["url"]
-    *_, auth, jars, route, trusted = raw
+def _own(session: requests.Session, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What makes the caller somebody, besides its headers: share, auth, cookies, certificates."""
+    given = arguments.get
+    auth = _named_auth(session.auth if given("auth") is None else given("auth"))
+    jars = _jars(session.cookies, given("cookies"))
+    return (None, auth, jars, frozen(given("cert")), frozen(session.cert))
+
+
+def _shared_by(share: str) -> tuple[Any, ...]:
+    return (share, None, None, None, None)
+
+
+def _prepared_url(session: requests.Session, arguments: Mapping[str, Any]) -> str:
     prepared = requests.PreparedRequest()
-    prepared.prepare_url(url, merge_setting(arguments.get("params") or {}, session.params))
-    asked = str(prepared.url).partition("#")[0]
+    params = merge_setting(arguments.get("params") or {}, session.params)
+    prepared.prepare_url(arguments["url"], params)
+    return str(prepared.url).partition("#")[0]
+
+
+def _named(
+    session: requests.Session, method: str, arguments: Mapping[str, Any], raw: _Raw,
+    *, by_rfc: bool,
+) -> Name:  # fmt: skip
+    *_, (share, auth, jars, *certs), redirects, way, trusted = raw
+    asked = _prepared_url(session, arguments)
     headers = effective_headers(session.headers, arguments.get("headers"))
-    selecting = {name: value for name, value in headers.items() if name not in NEVER_SELECTS}
-    if trusted and trusted[1] and auth is None:
+    if share:
+        headers = {name: value for name, value in headers.items() if not makes_somebody(name)}
+    elif trusted and trusted[1] and auth is None:
         # The stamp of the file is in the key too: redirects may need what it says of other hosts.
-        auth = ("netrc", get_netrc_auth(url))
+        auth = ("netrc", get_netrc_auth(arguments["url"]))
+    selecting = {name: value for name, value in headers.items() if name not in NEVER_SELECTS}
     cookie = None
     if jars is not None:
         cookie, headers[ALL_COOKIES] = _cookies(session, arguments, headers)
-    key = digest("1", method, asked, selecting, auth, cookie, route, trusted)
-    return Name(key, headers, asked.partition("?")[0])
+    who = (share, auth, cookie, certs, way, trusted)
+    key = cache_key = digest("1", method, asked, selecting, redirects, who)
+    if by_rfc:
+        headers[REDIRECTS] = repr(redirects)
+        fixed = {n: v for n, v in selecting.items() if makes_somebody(n) or says_what(n)}
+        cache_key = digest("rfc", "1", asked, fixed, who)
+    is_kept = by_rfc or method == "GET"
+    return Name(key, cache_key if is_kept else None, headers, asked.partition("?")[0])
 
 
 def _frozen_headers(headers: Any) -> Any:

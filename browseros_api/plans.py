@@ -12,8 +12,9 @@ import requests
 from .checks import at_least, duration
 from .engine import Engine
 from .pipeline import Call
+from .sharing import checked_share
 
-__all__ = ["UNSET", "is_exact", "planned"]
+__all__ = ["OURS", "UNSET", "is_exact", "planned"]
 
 
 class _Unset:
@@ -24,6 +25,7 @@ class _Unset:
 
 
 UNSET: Any = _Unset()
+OURS = ("use_cache", "cache_ttl", "deadline", "share")  # what we take besides requests' own
 _KEYED = frozenset({"POST", "PATCH"})  # what is not idempotent, and can be made so
 _NAMED = frozenset({"GET", "HEAD"})
 _STOCK = requests.Session  # the name may be given to a class of ours later
@@ -43,6 +45,7 @@ def planned(
     use_cache: bool = True,
     cache_ttl: float | None = None,
     deadline: float | None = None,
+    share: str | None = None,
 ) -> Call:
     """The call that ``session.request(**arguments)`` is to be."""
     settings = engine.settings
@@ -53,6 +56,8 @@ def planned(
     call.use_cache = use_cache
     if cache_ttl is not None:
         call.cache_ttl = at_least("cache_ttl", cache_ttl)
+    if share is not None:
+        share = checked_share(share)
     seconds = settings.deadline if deadline is None else duration("deadline", deadline)
     if seconds is not None:
         call.deadline = engine.clock() + seconds
@@ -66,9 +71,10 @@ def planned(
     if settings.idempotency_keys and method in _KEYED:
         _add_idempotency_key(session, arguments)
     elif method in _NAMED and is_exact and _is_shareable(session, arguments):
-        name = engine.identity.name(session, call.method, arguments)
+        name = engine.identity.name(session, call.method, arguments, share=share)
         if name is not None:
-            call.key, call.headers, call.resource = name.key, name.headers, name.resource
+            call.key, call.cache_key = name.key, name.cache_key
+            call.headers, call.resource = name.headers, name.resource
     return call
 
 

@@ -14,7 +14,8 @@ from requests.hooks import dispatch_hook
 
 from .engine import Engine
 from .forks import look
-from .guard import GuardedExchange
+from .guard import GuardedExchange, Shown
+from .looking import KeptAnswers, as_requested
 from .pipeline import Call, Proceed, compose
 from .plans import UNSET, is_exact, planned
 from .policies.breakers import CircuitBreaker
@@ -36,6 +37,11 @@ class ResilienceMixin(GuardedExchange):
     adapters: Any  # these come from requests.Session, which stands behind this class
     headers: Any
     hooks: Any
+
+    if TYPE_CHECKING:
+        cache: KeptAnswers
+    else:
+        cache = Shown("_answers")
 
     if TYPE_CHECKING:  # requests names every keyword of its verbs, and request() here takes more
         get: Callable[..., Response]
@@ -66,6 +72,7 @@ class ResilienceMixin(GuardedExchange):
         self._settings, self._breaker = engine.settings, engine.breaker
         self._is_exact = is_exact(type(self), ResilienceMixin)
         self._call = compose([engine.meter.time, self._hear, *engine.call_steps()], self._ask)
+        self._again = compose(engine.call_steps(again=True), self._ask)
         self._compose_exchange()
 
     # -- a call ----------------------------------------------------------------------------------
@@ -92,6 +99,7 @@ class ResilienceMixin(GuardedExchange):
         use_cache: bool = True,
         cache_ttl: float | None = None,
         deadline: float | None = None,
+        share: str | None = None,
         **others: Any,
     ) -> Response:
         """Send a request; everything that ``requests.Session.request`` takes, and:
@@ -101,6 +109,7 @@ class ResilienceMixin(GuardedExchange):
             use_cache: False neither looks into the cache nor keeps the answer.
             cache_ttl: seconds to keep the answer, whatever the server says save ``no-store``.
             deadline: seconds that the whole call may take: waiting, every attempt, every sleep.
+            share: names whose answer it is, for all who give the same name, whoever they are.
 
         Raises:
             requests.RequestException: as requests does; also ``PoolTimeout``,
@@ -112,14 +121,17 @@ class ResilienceMixin(GuardedExchange):
             "allow_redirects": allow_redirects, "proxies": proxies, "hooks": hooks,
             "stream": stream, "verify": verify, "cert": cert, "json": json, **others,
         }  # fmt: skip
-        ours = {"use_cache": use_cache, "cache_ttl": cache_ttl, "deadline": deadline}
-        return self.perform(self.plan(arguments, **ours))
+        return self.perform(self.plan(
+            arguments, use_cache=use_cache, cache_ttl=cache_ttl, deadline=deadline, share=share,
+        ))  # fmt: skip
 
     def plan(self, arguments: dict[str, Any], **options: Any) -> Call:
-        """The call that ``request`` would make; ``options`` are our own three."""
+        """The call that ``request`` would make; ``options`` are our own four."""
         look()
         session = cast(requests.Session, self)
-        return planned(session, self._engine, arguments, is_exact=self._is_exact, **options)
+        call = planned(session, self._engine, arguments, is_exact=self._is_exact, **options)
+        call.again = self._again
+        return call
 
     def perform(self, call: Call) -> Response:
         """Make a planned call."""
@@ -171,6 +183,10 @@ class ResilienceMixin(GuardedExchange):
 
     # -- what can be asked and told --------------------------------------------------------------
 
+    @property
+    def _answers(self) -> KeptAnswers:
+        return KeptAnswers(self._engine, as_requested(self.plan))
+
     def get_stats(self) -> dict[str, Any]:
         """Figures since the session was made; see the documentation for each."""
         return self._engine.read()
@@ -181,7 +197,7 @@ class ResilienceMixin(GuardedExchange):
 
     def clear_cache(self) -> None:
         """Forget every kept answer."""
-        self._engine.cache.clear()
+        self._engine.cache.keeper.clear()
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name, None) for name in self.__attrs__}

@@ -17,6 +17,8 @@ from .transport.watch import Watch
 
 __all__ = ["Wire"]
 
+_UNCACHED = (("from_cache", False), ("stale", False), ("age", 0.0))
+
 
 class Wire:
     """What an attempt does, and by when: the settings and the call's deadline say so."""
@@ -76,7 +78,8 @@ class Wire:
         began = time.perf_counter()
         response = exchange.adapter.send(exchange.request, **exchange.options)
         response.__dict__.setdefault("_answered_after", time.perf_counter() - began)
-        response.__dict__.setdefault("from_cache", False)
+        for name, value in _UNCACHED:
+            response.__dict__.setdefault(name, value)
         limit = self.settings.max_response_bytes
         if response.is_redirect:
             follows = bool(exchange.call.arguments.get("allow_redirects", True))

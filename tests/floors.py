@@ -13,11 +13,12 @@ __all__ = ["FAMILIES", "FLOORS", "LONGEST", "WRAPPED", "House", "Module", "looks
 FLOORS = {
     0: (
         *("abroad", "addresses", "bodies", "checks", "environment", "errors", "forks"),
-        *("identity", "journal", "keys", "lines", "pipeline", "replicas", "settings"),
+        *("identity", "journal", "keys", "lines", "naming", "pipeline", "replicas"),
+        *("settings", "sharing"),
         *("timer", "verbs", "ways"),
     ),
     1: ("policies", "stores", "transport"),
-    2: ("engine", "guard", "plans", "session", "wire", "witness"),
+    2: ("engine", "guard", "looking", "plans", "session", "wire", "witness"),
     3: ("api", "batches", "client", "installing", "script"),
     4: ("", "aio"),
     5: ("cli", "views"),
@@ -36,7 +37,10 @@ VISITORS_OF_BESIDE = {"cli", "views"}
 # Policies that fill more than one file, and the names of the others: a family among themselves.
 FAMILIES = {
     "breakers": ("breaker_forms", "breaker_states", "circuit_breaker", "endpoints"),
-    "cache": ("freshness",),
+    "cache": (
+        *("changes", "demands", "directives", "explaining", "freshness", "keeper", "keeping"),
+        *("offcuts", "refresher", "sweeper", "validation"),
+    ),
     "flights": ("flight",),
     "retry": ("backoff", "outcomes", "replay"),
 }

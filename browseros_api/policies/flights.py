@@ -24,7 +24,7 @@ from requests import Response
 
 from ..errors import DeadlineExceeded, ReadTimeout, clone
 from ..journal import Journal, masked_url
-from ..pipeline import Call, Proceed, resource_of
+from ..pipeline import Call, Proceed, changed_by
 from .flight import Flight, Landing, Seat, patience
 
 __all__ = ["Flights"]
@@ -81,7 +81,8 @@ class Flights:
     def _pass(self, call: Call, proceed: Proceed[Call]) -> Response:
         response = proceed(call)
         if not call.is_safe and (response.status_code or 0) < 400:
-            self.forget(resource_of(call, response))
+            for resource in changed_by(call, response):
+                self.forget(resource)
         return response
 
     # -- boarding and leaving --------------------------------------------------------------------
