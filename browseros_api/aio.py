@@ -21,6 +21,7 @@ from .client import EnhancedAPIClient as BlockingClient
 from .crew import Crew
 from .deadlines import Deadline, late
 from .errors import NEVER_SENT, ClientClosed
+from .looking import KeptAnswers
 from .pipeline import Call
 from .policies.breakers import CircuitBreaker
 from .policies.flight import Landing
@@ -38,7 +39,6 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
     """``browseros_api.EnhancedAPIClient``, awaited: the same arguments, answers and errors.
 
     It belongs to no loop: calls may come from several, one after the other or at once.
-
     >>> async with EnhancedAPIClient("https://api.example.com") as client:   # doctest: +SKIP
     ...     users = await client.get("/users", params={"page": 1})
     """
@@ -104,8 +104,7 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
         engine = session.engine
         known = engine.cache.known(call)
         if known is not None:
-            call.from_cache = True
-            return await self._heard(call, lambda: known.replica(from_cache=True))
+            return await self._heard(call, lambda: known)
         call.began = engine.meter.begin()
         try:
             told = await self._told(call)
@@ -115,7 +114,9 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
         if told is None:
             return await self._on_thread(call, session.perform, call)
         engine.flights.leave(call)
-        return await self._heard(call, lambda: engine.flights.received(told))
+        return await self._heard(
+            call, lambda: engine.cache.lend(call, lambda _: engine.flights.received(told))
+        )
 
     async def _told(self, call: Call) -> Landing | None:
         """Await what serves this call as well, without a thread; None: it must ask for itself."""
@@ -173,8 +174,6 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
     def _left(self, call: Call) -> float | None:
         return None if call.deadline is None else call.deadline - self.session.engine.clock()
 
-    # -- many calls ------------------------------------------------------------------------------
-
     def get_many(self, endpoints: Iterable[Any], **arguments: Any) -> AsyncIterator[Any]:
         """GET many endpoints at once; as ``browseros_api.EnhancedAPIClient.get_many``."""
         return self._each(self._client.get_many(endpoints, **arguments))
@@ -193,8 +192,6 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
                 job.cancel()
                 job.add_done_callback(lambda _: results.close())  # not while a thread is inside
 
-    # -- what can be asked and told --------------------------------------------------------------
-
     def get_stats(self) -> dict[str, Any]:
         """Figures since the client was made: the nine of the overview, and more."""
         return self._client.get_stats()
@@ -202,6 +199,11 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
     def get_circuit_breaker_status(self) -> dict[str, dict[str, Any]]:
         """``{endpoint: {"state": ..., "failure_count": ..., "last_failure_time": ...}}``."""
         return self._client.get_circuit_breaker_status()
+
+    @property
+    def cache(self) -> KeptAnswers:
+        """The answers that are kept: to look through, to forget, and to have explained."""
+        return self._client.cache
 
     def cache_key(self, endpoint: str, **arguments: Any) -> str | None:
         """The key under which ``get(endpoint, **arguments)`` is kept; None if it is not shared."""

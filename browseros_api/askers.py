@@ -16,6 +16,7 @@ from requests.utils import get_netrc_auth
 from .environment import SYSTEM_HAS_A_SAY, Environment
 from .keys import NEVER_SELECTS, Unnamable, digest, effective_headers, frozen, thawed
 from .memo import Memo
+from .naming import makes_somebody, says_what
 from .preparing import STOCK, Template
 
 __all__ = ["Asker", "Askers", "Voice", "frozen_auth", "is_plain"]
@@ -26,13 +27,16 @@ _EMPTY = frozen({})
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """By what a caller is known: the headers that it will send, and a seal of all of it.
+    """By what a caller is known: the headers that it will send, and two seals.
 
-    The ``seal`` is a digest; what never selects an answer, such as the User-Agent, is not in it.
+    Both are digests.  ``seal`` is of all of it, save what never selects an answer, such as the
+    User-Agent; ``whose`` only of what makes the caller somebody and says what is asked for.
+    Where the answer is shared under a name, that stands in the place of who asks.
     """
 
     headers: Mapping[str, str]
     seal: str
+    whose: str
 
 
 class Asker:
@@ -50,7 +54,7 @@ class Asker:
         stand_in = self.session = STOCK.__new__(STOCK)
         stand_in.headers = _thawed_headers(headers)
         stand_in.params, stand_in.stream = thawed(params), thawed(stream)
-        stand_in.proxies, stand_in.verify, stand_in.cert = map(thawed, self._way)
+        stand_in.cert, stand_in.proxies, stand_in.verify = map(thawed, self._way)
         stand_in.auth, stand_in.cookies, stand_in.hooks = None, RequestsCookieJar(), default_hooks()
         stand_in.trust_env = self.trusted is not None
         self._templates: Memo[Template] = Memo(_MOST)
@@ -66,18 +70,28 @@ class Asker:
             known = self._templates.keep(key, Template(self.session, method, url, **given))
         return known
 
-    def voice(self, url: Any, headers: Any, auth: Any, way: tuple[Any, ...]) -> Voice:
-        """Who asks for ``url``; the others are frozen, ``way`` is how the request is to travel."""
-        if auth is None and self.trusted and self.trusted[1]:
+    def voice(
+        self, url: Any, headers: Any, auth: Any, way: tuple[Any, ...], *, share: str | None
+    ) -> Voice:
+        """Who asks for ``url``; ``headers``, ``auth`` and ``way``, how it travels, are frozen."""
+        if auth is None and not share and self.trusted and self.trusted[1]:
             # The stamp of the file is in the seal too: redirects may need what it says of others.
             auth = ("netrc", get_netrc_auth(url))
-        key = (headers, auth, way)
+        key = (headers, auth, way, share)
         return self._voices.get(key) or self._voices.keep(key, self._sealed(*key))
 
-    def _sealed(self, headers: Any, auth: Any, way: tuple[Any, ...]) -> Voice:
+    def _sealed(self, headers: Any, auth: Any, way: tuple[Any, ...], share: str | None) -> Voice:
+        redirects, cert, *travels = way
+        own_cert, *own_travels = self._way
         sent = effective_headers(self.session.headers, thawed(headers))
+        who: tuple[Any, ...] = (None, auth, cert, own_cert, self.trusted)
+        if share:
+            sent = {name: value for name, value in sent.items() if not makes_somebody(name)}
+            who = (share, self.trusted and self.trusted[0])
         selecting = {name: value for name, value in sent.items() if name not in NEVER_SELECTS}
-        return Voice(sent, digest(selecting, auth, (*way, *self._way), self.trusted))
+        fixed = {n: v for n, v in selecting.items() if makes_somebody(n) or says_what(n)}
+        common = (who, travels, own_travels)
+        return Voice(sent, digest(selecting, redirects, common), digest(fixed, common))
 
     def settings(self, url: str, *given: Any) -> dict[str, Any] | None:
         """What requests is to tell the adapter; ``given`` are stream, verify and cert, frozen.
@@ -110,9 +124,9 @@ class Askers:
             else ("map", frozen(headers)),
             _EMPTY if session.params == {} else frozen(session.params),
             frozen(session.stream),
+            None if cert is None else frozen(cert),
             _EMPTY if session.proxies == {} else frozen(session.proxies),
             frozen(session.verify),
-            None if cert is None else frozen(cert),
             self._environment.says() if session.trust_env else None,
         )
         known = self._known.get(raw)

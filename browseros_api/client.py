@@ -14,8 +14,10 @@ from .crew import Crew
 from .deadlines import Deadline
 from .errors import ClientClosed
 from .journal import masked_url
+from .looking import Remembers
 from .many import ManyCalls
 from .pipeline import Call
+from .plans import OURS
 from .policies.backoff import retry_after
 from .policies.breakers import CircuitBreaker
 from .session import Session
@@ -26,10 +28,9 @@ __all__ = ["EnhancedAPIClient"]
 
 C = TypeVar("C", bound="EnhancedAPIClient")
 _TIMEOUT = 30.0
-_OURS = ("use_cache", "cache_ttl", "deadline")  # what Session.request takes besides requests' own
 
 
-class EnhancedAPIClient(ManyCalls, Verbs[Any]):
+class EnhancedAPIClient(ManyCalls, Remembers, Verbs[Any]):
     """A client of the API at ``base_url``: pooled, deduplicated, retried, cached, guarded.
 
     Args:
@@ -58,13 +59,13 @@ class EnhancedAPIClient(ManyCalls, Verbs[Any]):
         enable_circuit_breaker: bool = True, headers: Mapping[str, str] | None = None,
         debug: bool = False, *, circuit_breaker: CircuitBreaker | None = None, **options: Any,
     ) -> None:  # fmt: skip
-        self._base = Base(base_url)
+        self._base: Base = Base(base_url)
         bound = _bound(timeout, options.get("deadline"))
         given = checked_headers(headers)
         Settings.check_names(options)
         if circuit_breaker is not None and not isinstance(circuit_breaker, CircuitBreaker):
             raise TypeError(f"circuit_breaker must be a CircuitBreaker, not {circuit_breaker!r}")
-        self._session = Session(
+        self._session: Session = Session(
             circuit_breaker=circuit_breaker,
             **{"cache_mode": "ttl", "idempotency_keys": True, "attempt_timeout": bound, **options},
             timeout=bound, max_connections=max_connections, max_retries=max_retries,
@@ -124,7 +125,7 @@ class EnhancedAPIClient(ManyCalls, Verbs[Any]):
         self, method: str, endpoint: str, params: Any = None, data: Any = None,
         headers: Mapping[str, str] | None = None, *, json: Any = None, files: Any = None,
         use_cache: bool = True, cache_ttl: float | None = None, deadline: float | None = None,
-        **arguments: Any,
+        share: str | None = None, **arguments: Any,
     ) -> Any:  # fmt: skip
         """Make one call and decode its answer.
 
@@ -138,6 +139,7 @@ class EnhancedAPIClient(ManyCalls, Verbs[Any]):
             use_cache: False neither looks into the cache nor keeps the answer.
             cache_ttl: seconds to keep the answer, instead of the client's ``cache_ttl``.
             deadline: seconds that the whole call may take, with all its attempts and delays.
+            share: names whose answer it is, for all who give the same name.
             arguments: auth, cookies, timeout, allow_redirects, proxies, hooks, verify, cert.
 
         Returns:
@@ -151,7 +153,7 @@ class EnhancedAPIClient(ManyCalls, Verbs[Any]):
         self._check_open()
         return self._made(self._planned(
             method, endpoint, params=params, data=data, headers=headers, json=json, files=files,
-            use_cache=use_cache, cache_ttl=cache_ttl, deadline=deadline, **arguments,
+            use_cache=use_cache, cache_ttl=cache_ttl, deadline=deadline, share=share, **arguments,
         ))  # fmt: skip
 
     def _planned(
@@ -159,7 +161,7 @@ class EnhancedAPIClient(ManyCalls, Verbs[Any]):
         headers: Mapping[str, str] | None = None, **options: Any,
     ) -> Call:  # fmt: skip
         """The call that ``request`` makes of these; errors name the argument that is wrong."""
-        ours = {name: options.pop(name) for name in _OURS if name in options}
+        ours = {name: options.pop(name) for name in OURS if name in options}
         check_options(options)
         given = checked_headers(headers)
         body, is_json = payload(data, json, files)
@@ -181,8 +183,8 @@ class EnhancedAPIClient(ManyCalls, Verbs[Any]):
             return decoded(response)
         except Exception:
             engine.meter.disappoint()
-            if call is not None and call.key is not None:
-                engine.cache.answers.delete(call.key)  # it would be as broken the next time
+            if call is not None and call.cache_key is not None:
+                engine.cache.answers.delete(call.cache_key)  # it would be as broken the next time
             raise
 
     # -- what can be asked and told --------------------------------------------------------------
@@ -194,23 +196,6 @@ class EnhancedAPIClient(ManyCalls, Verbs[Any]):
     def get_circuit_breaker_status(self) -> dict[str, dict[str, Any]]:
         """``{endpoint: {"state": ..., "failure_count": ..., "last_failure_time": ...}}``."""
         return self._session.get_circuit_breaker_status()
-
-    def clear_cache(self) -> None:
-        """Forget every kept answer."""
-        self._session.clear_cache()
-
-    def cache_key(self, endpoint: str, **arguments: Any) -> str | None:
-        """The key under which ``get(endpoint, **arguments)`` is kept; None if it is not shared."""
-        return self._planned("GET", endpoint, **arguments).key
-
-    def get_cached(self, endpoint: str, **arguments: Any) -> Any:
-        """What ``get(endpoint, **arguments)`` would be answered from the cache; None if nothing."""
-        known = self._session.engine.cache.known(self._planned("GET", endpoint, **arguments))
-        return None if known is None else decoded(known.replica(from_cache=True))
-
-    def _get_cached(self, key: str | None) -> Any:
-        variants = () if key is None else self._session.engine.cache.answers.get(key)
-        return decoded(variants[0].snapshot.replica(from_cache=True)) if variants else None
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"

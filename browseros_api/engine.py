@@ -53,7 +53,12 @@ class Engine:
         self.journal = Journal(enabled=settings.debug)
         self.closing = threading.Event()
         self.adapter = PoolingAdapter(settings)
-        self.identity = Identity(PoolingAdapter, remembered=2 * settings.cache_max_entries)
+        self.identity = Identity(
+            PoolingAdapter,
+            remembered=2 * settings.cache_max_entries,
+            by_rfc=settings.cache_mode == "rfc",
+            share=settings.share,
+        )
         self.meter = Meter(clock=self.clock)
         self.cache = Cache(settings, clock=self.clock, journal=self.journal)
         self.flights = Flights(clock=self.clock, journal=self.journal)
@@ -80,15 +85,17 @@ class Engine:
 
     # -- the sentence ----------------------------------------------------------------------------
 
-    def call_steps(self, refuse: Step[Call] | None = None) -> list[Step[Call]]:
-        """The first clause.  A step that is switched off is not in it.
+    def call_steps(
+        self, refuse: Step[Call] | None = None, *, again: bool = False
+    ) -> list[Step[Call]]:
+        """The first clause, without what is switched off, and ``again`` without looking.
 
         ``refuse`` only says early what the second clause would say.
         """
         settings = self.settings
         foresees = settings.enable_circuit_breaker and settings.endpoint_key is None
         steps: list[tuple[Step[Call], bool]] = [
-            (self.cache.lookup, settings.enable_cache),
+            (self.cache.lookup, settings.enable_cache and not again),
             *([(refuse, foresees and not self.journal.enabled)] if refuse else []),
             (self.flights.join, settings.enable_deduplication),
             (self.cache.store, settings.enable_cache),
@@ -126,6 +133,7 @@ class Engine:
     def close(self) -> None:
         """For good: calls that sleep between attempts wake up and end."""
         self.closing.set()
+        self.cache.refresher.close()
 
     def reset_after_fork(self) -> None:
         """In a child: locks may be held by threads that exist no more, sockets are the parent's."""
@@ -149,6 +157,8 @@ class Engine:
         figures = self.meter.read()
         figures["cache_size"] = len(self.cache.answers)
         figures["cache_bytes"] = self.cache.answers.bytes
+        figures["confirmed_responses"] = self.cache.keeper.confirmed
+        figures["stale_responses"] = self.cache.lent
         figures["retries"] = self.retry.retries
         figures["rescued_requests"] = self.retry.rescued
         figures["refused_retries"] = 0 if self.budget is None else self.budget.refused

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from .policies.breakers import CircuitBreaker
     from .settings import Settings
 
-__all__ = ["GuardedExchange"]
+__all__ = ["GuardedExchange", "Shown"]
 
 
-class _Shown:
+class Shown:
     """A name under which something is shown, and which a subclass may use for its own ends."""
 
     def __init__(self, path: str) -> None:
@@ -139,9 +139,9 @@ class GuardedExchange(CheckedParts):
         settings: Settings
         circuit_breaker: CircuitBreaker | None
     else:
-        engine = _Shown("_engine")
-        settings = _Shown("_engine.settings")
-        circuit_breaker = _Shown("_engine.breaker")
+        engine = Shown("_engine")
+        settings = Shown("_engine.settings")
+        circuit_breaker = Shown("_engine.breaker")
 
     def _finder(self) -> Callable[[str], BaseAdapter]:
         """Finds the adapter for a URL; while this thread makes a call, with the engine around it.

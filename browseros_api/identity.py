@@ -19,9 +19,10 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
 from .askers import Askers, frozen_auth, is_plain
-from .keys import ALL_COOKIES, Unnamable, digest, frozen, thawed
+from .keys import ALL_COOKIES, REDIRECTS, Unnamable, digest, frozen, thawed
 from .memo import Memo
 from .preparing import Template, merged_cookies, prepared_url
+from .sharing import Sharing
 from .ways import Ways
 
 __all__ = ["Identity", "Name", "Question"]
@@ -31,12 +32,15 @@ _MEMO = 4096  # questions remembered at least; more where the cache holds more
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A call's key, the headers that it will send, and its URL without the query.
+    """A call's key, the one its answer is kept under, its headers, and its URL without the query.
 
-    Among the headers, ``ALL_COOKIES`` stands for the cookies that only a redirect could ask for.
+    Among the headers, ``ALL_COOKIES`` stands for the cookies that only a redirect could ask for,
+    ``REDIRECTS`` for whether they are followed.  Those that say who asks are missing where the
+    answer is shared.
     """
 
     key: str
+    cache_key: str | None
     headers: Mapping[str, str]
     resource: str
 
@@ -46,17 +50,18 @@ class Question:
 
     ``url`` is as it will be sent, ``template`` what requests makes of the rest, and ``settings``
     what it tells the adapter; the two are None where only requests can tell, at the time.
+    ``share`` names whose answer it is, instead of all that makes the caller somebody.
     """
 
     __slots__ = (
         *("asker", "auth", "headers", "jars", "method", "way"),
-        *("name", "settings", "template", "url"),
+        *("name", "settings", "share", "template", "url"),
     )
 
     def __init__(self, raw: _Raw) -> None:
-        self.method, url, params, self.headers, self.auth, self.jars, *way, self.asker = raw
-        redirects, (proxies, verify, cert, stream), number = way
-        self.way = (redirects, proxies, verify, cert, number)
+        self.method, url, params, self.headers, self.auth, self.jars, *way, self.share = raw
+        redirects, (proxies, verify, cert, stream), number, self.asker = way
+        self.way = (redirects, cert, proxies, verify, number)
         self.url = prepared_url(url, thawed(params), self.asker.session.params)
         self.name: Name | None = None
         self.template: Template | None = None
@@ -70,26 +75,39 @@ class Question:
 class Identity:
     """Knows questions, and the names of those that may be shared."""
 
-    def __init__(self, own: type[BaseAdapter] = HTTPAdapter, *, remembered: int = _MEMO) -> None:
+    def __init__(
+        self, own: type[BaseAdapter] = HTTPAdapter, *, remembered: int = _MEMO,
+        by_rfc: bool = False, share: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         self.askers = Askers()
+        self._by_rfc = by_rfc
+        self._sharing = Sharing(share)
         self._ways = Ways(own)
         self._known: Memo[Question] = Memo(max(remembered, _MEMO))
 
     def question(
-        self, session: requests.Session, method: str, arguments: Mapping[str, Any]
-    ) -> Question | None:
+        self, session: requests.Session, method: str, arguments: Mapping[str, Any],
+        *, share: str | None = None,
+    ) -> Question | None:  # fmt: skip
         """What ``session.request(**arguments)`` asks; None: it has no exact words."""
         try:
-            raw = self._raw(session, method, arguments)
-            return self._known.get(raw) or self._known.keep(raw, Question(raw))
+            raw = (*self._raw(session, method, arguments), share)
+            return self._known.get(raw) or self._known.keep(raw, self._asked(raw))
         except (Unnamable, *_UNREADABLE):
             return None
 
+    def _asked(self, raw: _Raw) -> Question:
+        question = Question(raw)
+        if question.share is None and self._sharing:
+            question.share = self._sharing.name(question.url)
+        return question
+
     def name(
-        self, session: requests.Session, method: str, arguments: Mapping[str, Any]
-    ) -> Name | None:
+        self, session: requests.Session, method: str, arguments: Mapping[str, Any],
+        *, share: str | None = None,
+    ) -> Name | None:  # fmt: skip
         """The name of ``session.request(**arguments)``; None: it is shared with nobody."""
-        question = self.question(session, method, arguments)
+        question = self.question(session, method, arguments, share=share)
         return None if question is None else self.name_of(question, session, arguments)
 
     def name_of(
@@ -99,7 +117,7 @@ class Identity:
         if question.name is not None:
             return question.name
         try:
-            name = _named(question, session, arguments)
+            name = _named(question, session, arguments, by_rfc=self._by_rfc)
             if _jars(session.cookies, arguments.get("cookies")) == question.jars:
                 question.name = name
             return name
@@ -139,15 +157,22 @@ _EVERYTHING = attrgetter(
 _UNREADABLE = (AttributeError, TypeError, ValueError, RuntimeError, requests.RequestException)
 
 
-def _named(question: Question, session: requests.Session, arguments: Mapping[str, Any]) -> Name:
+def _named(
+    question: Question, session: requests.Session, arguments: Mapping[str, Any], *, by_rfc: bool
+) -> Name:
     asked = question.url.partition("#")[0]
-    voice = question.asker.voice(arguments["url"], question.headers, question.auth, question.way)
+    words = (question.headers, question.auth, question.way)
+    voice = question.asker.voice(arguments["url"], *words, share=question.share)
     headers, cookie = voice.headers, None
-    if question.jars is not None:
+    if question.jars is not None and not question.share:
         cookie, known = _cookies(session, arguments, headers)
         headers = {**headers, ALL_COOKIES: known}
-    key = digest("2", question.method, asked, cookie, voice.seal)
-    return Name(key, headers, asked.partition("?")[0])
+    key = cache_key = digest("2", question.method, asked, cookie, voice.seal)
+    if by_rfc:
+        headers = {**headers, REDIRECTS: repr(question.way[0])}
+        cache_key = digest("rfc", "2", asked, cookie, voice.whose)
+    is_kept = by_rfc or question.method == "GET"
+    return Name(key, cache_key if is_kept else None, headers, asked.partition("?")[0])
 
 
 def _jars(own: Any, given: Any) -> tuple[Any, ...] | None:

@@ -14,6 +14,7 @@ from typing import Any
 __all__ = [
     "ALL_COOKIES",
     "NEVER_SELECTS",
+    "REDIRECTS",
     "Unnamable",
     "canonical",
     "digest",
@@ -26,6 +27,9 @@ __all__ = [
 # Stands among a call's headers for every cookie that its session could send on redirects, wherever
 # they lead; no real header can have this name.
 ALL_COOKIES = ":cookies"
+
+# Stands among them for whether redirects are to be followed.
+REDIRECTS = ":redirects"
 
 # Request headers that never choose the answer: what only identifies software, transport or tracing.
 NEVER_SELECTS = frozenset(
@@ -92,10 +96,22 @@ def digest(*parts: Any) -> str:
     return hashlib.sha256(canonical(parts)).hexdigest()
 
 
-@lru_cache(1024)
-def fingerprint(value: str | None) -> str | None:
-    """What stands for a header's value where the value itself may not be; None for no header."""
-    return None if value is None else digest(value)[:32]
+@lru_cache(4096)
+def fingerprint(name: str, value: str | None) -> str | None:
+    """What stands for a header's value where the value itself may not be; None for no header.
+
+    Values that mean the same have the same: white space around the members of a list is nothing,
+    nor is the order of those that have a weight each (RFC 9110, 5.6.1 and 12.4.2).
+    """
+    if value is None:
+        return None
+    members = [part.strip() for part in value.split(",")]
+    if name in _WEIGHTED:
+        members = sorted({part.lower().replace(" ", "") for part in members if part})
+    return digest(members)[:32]
+
+
+_WEIGHTED = frozenset({"accept", "accept-charset", "accept-encoding", "accept-language"})
 
 
 def effective_headers(

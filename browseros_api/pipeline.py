@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urljoin
 
-from requests import PreparedRequest, Response
+from requests import PreparedRequest, RequestException, Response
 from requests.adapters import BaseAdapter
 
 from .errors import NEVER_SENT, RequestState
@@ -20,7 +21,7 @@ from .spent import Spent
 if TYPE_CHECKING:
     from .identity import Question
 
-__all__ = ["SAFE_METHODS", "Call", "Exchange", "Proceed", "Step", "compose", "resource_of"]
+__all__ = ["SAFE_METHODS", "Call", "Exchange", "Proceed", "Step", "changed_by", "compose"]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
@@ -34,8 +35,9 @@ class Call:
     """One logical call: what the user asked for, however many requests it takes.
 
     ``key`` names the answer; ``None`` means that it is never shared (unsafe methods, bodies, files,
-    streams, hooks of its own, options that cannot be named).  ``headers`` are those that will be
-    sent, by lower-case name, and ``resource`` is the URL without its query, both only with a key.
+    streams, hooks of its own, options that cannot be named).  ``cache_key`` is what it is kept
+    under.  ``headers`` are those that will be sent, by lower-case name, and ``resource`` is the URL
+    without its query, both only with a key.
     ``deadline`` is an instant of the session's clock, ``attempt_timeout`` the seconds that one
     attempt may take, ``patience`` the seconds of silence that the caller accepts (``None``: any).
     ``question`` is who asks for what, if there are exact words for it, and ``extra`` a header that
@@ -49,6 +51,7 @@ class Call:
     url: str
     arguments: dict[str, Any] = field(default_factory=dict)
     key: str | None = None
+    cache_key: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     resource: str = ""
     use_cache: bool = True
@@ -69,7 +72,9 @@ class Call:
     followed: bool = False
     seat: Any = None
     answer: Response | None = None
+    entry: Any = None
     snapshot: Snapshot | None = None
+    again: Callable[[Call], Response] | None = None
 
     @property
     def is_safe(self) -> bool:
@@ -116,8 +121,32 @@ def _around(step: Step[T], proceed: Proceed[T]) -> Proceed[T]:
     return taken
 
 
-def resource_of(call: Call, response: Response) -> str:
-    """The URL that was asked for first, without its query; an adapter may not say what it sent."""
+def changed_by(call: Call, response: Response) -> set[str]:
+    """The URLs, without their queries, that a successful unsafe call has changed.
+
+    The one that was asked for first; an adapter may not say what it sent.  And those of the same
+    origin that the answer names (RFC 9111, 4.4).
+    """
     first = response.history[0] if response.history else response
-    url = call.url if first.request is None else first.request.url
-    return str(url or "").partition("#")[0].partition("?")[0]
+    asked = str((call.url if first.request is None else first.request.url) or "")
+    named = [first.headers.get("Location"), first.headers.get("Content-Location")]
+    urls = [_joined(asked, place) for place in named if isinstance(place, str) and place]
+    return {_resource(asked), *[_resource(url) for url in urls if _origin(url) == _origin(asked)]}
+
+
+def _joined(asked: str, place: str) -> str:
+    """What ``place`` means there, as requests would send it; nothing if it would not."""
+    prepared = PreparedRequest()
+    try:
+        prepared.prepare_url(urljoin(asked, place), None)
+    except (RequestException, ValueError):
+        return ""
+    return str(prepared.url)
+
+
+def _origin(url: str) -> list[str]:
+    return url.split("/", 3)[:3]
+
+
+def _resource(url: str) -> str:
+    return url.partition("#")[0].partition("?")[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import requests
@@ -13,8 +13,9 @@ from .checks import at_least, duration
 from .deadlines import bind
 from .engine import Engine
 from .pipeline import Call
+from .sharing import checked_share
 
-__all__ = ["UNSET", "is_exact", "planned"]
+__all__ = ["OURS", "UNSET", "for_both", "is_exact", "planned"]
 
 
 class _Unset:
@@ -25,6 +26,7 @@ class _Unset:
 
 
 UNSET: Any = _Unset()
+OURS = ("use_cache", "cache_ttl", "deadline", "share")  # what we take besides requests' own
 _KEYED = frozenset({"POST", "PATCH"})  # what is not idempotent, and can be made so
 _NAMED = frozenset({"GET", "HEAD"})
 _STOCK = requests.Session  # the name may be given to a class of ours later
@@ -44,6 +46,7 @@ def planned(
     use_cache: bool = True,
     cache_ttl: float | None = None,
     deadline: float | None = None,
+    share: str | None = None,
 ) -> Call:
     """The call that ``session.request(**arguments)`` is to be."""
     settings = engine.settings
@@ -54,6 +57,8 @@ def planned(
     call.use_cache = use_cache
     if cache_ttl is not None:
         call.cache_ttl = at_least("cache_ttl", cache_ttl)
+    if share is not None:
+        share = checked_share(share)
     seconds = settings.deadline if deadline is None else duration("deadline", deadline)
     bind(call, seconds, engine.clock)
     call.attempt_timeout = settings.attempt_timeout
@@ -65,13 +70,14 @@ def planned(
     call.patience = _patience(timeout, call.attempt_timeout)
     # A word for a class behind us may mean anything.
     if is_exact and arguments.keys() <= _KNOWN:
-        call.question = engine.identity.question(session, call.method, arguments)
+        call.question = engine.identity.question(session, call.method, arguments, share=share)
     if settings.idempotency_keys and method in _KEYED:
         _add_idempotency_key(session, call)
     elif method in _NAMED and call.question and _is_shareable(session, arguments):
         name = engine.identity.name_of(call.question, session, arguments)
         if name is not None:
-            call.key, call.headers, call.resource = name.key, name.headers, name.resource
+            call.key, call.cache_key = name.key, name.cache_key
+            call.headers, call.resource = name.headers, name.resource
     return call
 
 
@@ -124,3 +130,9 @@ def is_exact(kind: type, door: type) -> bool:
 
 def _first(line: Sequence[type], name: str) -> type:
     return next((owner for owner in line if name in owner.__dict__), object)
+
+
+def for_both(init: Callable[..., Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    """Of ``ours``, what a class behind has an argument for as well, such as ``base_url``."""
+    known = inspect.signature(init).parameters if ours else {}
+    return {name: value for name, value in ours.items() if name in known}

@@ -7,8 +7,9 @@ from typing import Any
 
 from requests import PreparedRequest, Response
 from requests.structures import CaseInsensitiveDict
+from requests.utils import get_encoding_from_headers
 
-from .keys import ALL_COOKIES, NEVER_SELECTS, fingerprint
+from .keys import ALL_COOKIES, REDIRECTS, fingerprint
 
 __all__ = ["Replica", "Snapshot"]
 
@@ -23,11 +24,16 @@ class Replica(Response):
 
     What a reader could change in place (headers, cookies, history, request) is copied when it is
     first looked at: most readers look at none of it.
+
+    ``from_cache``: it was kept, and used without asking, or after the origin had said that it has
+    not changed.  ``stale``: its time was over.  ``age``: seconds since the origin made it.
     """
 
-    __attrs__ = [*Response.__attrs__, "from_cache"]  # noqa: RUF012  (what is pickled)
+    __attrs__ = [*Response.__attrs__, "from_cache", "stale", "age"]  # noqa: RUF012  (is pickled)
 
     from_cache: bool = False
+    stale: bool = False
+    age: float = 0.0
     _snapshot: Snapshot
 
     def __getattr__(self, name: str) -> Any:
@@ -67,6 +73,49 @@ class Snapshot:
         status: int = self._state["status_code"]
         return status
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The answer's own headers: to look at."""
+        headers: Mapping[str, str] = self._answer.headers
+        return headers
+
+    @property
+    def content(self) -> bytes:
+        """Its body."""
+        return self._state["_content"] or b""
+
+    @property
+    def url(self) -> str | None:
+        """The URL that was asked for, as far as it is known."""
+        first = self._history[0] if self._history else self
+        url: str | None = first._state["url"]
+        return url
+
+    @property
+    def has_history(self) -> bool:
+        """Whether there were redirects on the way to it."""
+        return bool(self._history)
+
+    def altered(
+        self, *, headers: Mapping[str, str], status: tuple[int, str] | None = None,
+        content: bytes | None = None,
+    ) -> Snapshot:  # fmt: skip
+        """The same answer with other headers, and maybe with another status or body."""
+        copy = Snapshot.__new__(Snapshot)
+        body = self.content if content is None else content
+        copy._state = {**self._state, "_content": body}
+        if status is not None:
+            copy._state["status_code"], copy._state["reason"] = status
+        copy._answer = _Parts.__new__(_Parts)
+        copy._answer.headers = CaseInsensitiveDict(headers)
+        copy._state["encoding"] = get_encoding_from_headers(copy._answer.headers)
+        for part in ("cookies", "request", "connection"):
+            setattr(copy._answer, part, getattr(self._answer, part))
+        copy._history, copy._next = self._history, self._next
+        copy._choosers = tuple(sorted({*self._choosers, *_varied(copy._answer.headers)}))
+        copy.size = self.size - len(self.content) + len(body)
+        return copy
+
     def chosen_by(self, headers: Mapping[str, str]) -> tuple[tuple[str, str | None], ...]:
         """What chose this answer, of a call's ``headers`` that are not in its key, in digests.
 
@@ -74,9 +123,11 @@ class Snapshot:
         """
         if not self._choosers:
             return ()
-        return tuple((name, fingerprint(headers.get(name))) for name in self._choosers)
+        return tuple((name, fingerprint(name, headers.get(name))) for name in self._choosers)
 
-    def replica(self, *, from_cache: bool = False) -> Replica:
+    def replica(
+        self, *, from_cache: bool = False, stale: bool = False, age: float | None = None
+    ) -> Replica:
         """A copy of the answer that its reader may change as it likes."""
         copy = Replica.__new__(Replica)
         own = copy.__dict__
@@ -84,18 +135,25 @@ class Snapshot:
         own["_snapshot"] = self
         own["from_cache"] = from_cache
         own["raw"] = None
+        if stale:
+            own["stale"] = True
+        if age is not None:
+            own["age"] = age
         return copy
 
 
 def _choosers(response: Response) -> tuple[str, ...]:
-    hops = (*response.history, response)
-    named = {
-        name.strip() for hop in hops for name in str(hop.headers.get("Vary", "")).lower().split(",")
-    }
-    choosers = named & NEVER_SELECTS
+    choosers = {name for hop in (*response.history, response) for name in _varied(hop.headers)}
     if response.history:  # the key holds the cookies for one URL: here there may have been others
         choosers.add(ALL_COOKIES)
+    if response.history or response.is_redirect:
+        choosers.add(REDIRECTS)
     return tuple(sorted(choosers))
+
+
+def _varied(headers: Mapping[str, str]) -> set[str]:
+    names = str(headers.get("Vary", "")).lower().split(",")
+    return {name.strip() for name in names} - {"", "*"}
 
 
 class _Parts:
@@ -126,8 +184,15 @@ def _copied_headers(headers: Any) -> Any:
     return copy
 
 
+def _headers(snapshot: Snapshot, replica: Replica) -> CaseInsensitiveDict[str]:
+    headers: CaseInsensitiveDict[str] = _copied_headers(snapshot._answer.headers)
+    if replica.from_cache and "age" in replica.__dict__:
+        headers["Age"] = str(int(replica.age))  # RFC 9111, 5.1
+    return headers
+
+
 _COPIES: dict[str, Callable[[Snapshot, Replica], Any]] = {
-    "headers": lambda snapshot, _: _copied_headers(snapshot._answer.headers),
+    "headers": _headers,
     "cookies": lambda snapshot, _: snapshot._answer.cookies.copy(),
     "connection": lambda snapshot, _: snapshot._answer.connection,
     "request": lambda snapshot, _: _copied(snapshot._answer.request),

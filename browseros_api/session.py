@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -15,9 +14,10 @@ from requests.hooks import dispatch_hook
 from .deadlines import Deadline
 from .engine import Engine
 from .forks import look
-from .guard import GuardedExchange
+from .guard import GuardedExchange, Shown
+from .looking import KeptAnswers, as_requested
 from .pipeline import Call, Proceed, compose
-from .plans import UNSET, is_exact, planned
+from .plans import UNSET, for_both, is_exact, planned
 from .policies.breakers import CircuitBreaker
 from .settings import Settings
 from .shortcut import known_settings, options, prepared
@@ -39,6 +39,11 @@ class ResilienceMixin(GuardedExchange):
     headers: Any
     hooks: Any
 
+    if TYPE_CHECKING:
+        cache: KeptAnswers
+    else:
+        cache = Shown("_answers")
+
     if TYPE_CHECKING:  # requests names every keyword of its verbs, and request() here takes more
         get: Callable[..., Response]
         options: Callable[..., Response]
@@ -52,7 +57,7 @@ class ResilienceMixin(GuardedExchange):
         self, *args: Any, circuit_breaker: CircuitBreaker | None = None, **options: Any
     ) -> None:
         ours, theirs = Settings.split(options)
-        theirs.update(_for_both(super().__init__, ours))
+        theirs.update(for_both(super().__init__, ours))
         self._start(self._made_engine(ours, circuit_breaker))
         super().__init__(*args, **theirs)
         for prefix in ("https://", "http://"):
@@ -69,6 +74,7 @@ class ResilienceMixin(GuardedExchange):
         self._is_exact = is_exact(type(self), ResilienceMixin)
         steps = engine.call_steps(self._refuse)
         self._call = compose([engine.meter.time, self._hear, *steps], self._ask)
+        self._again = compose(engine.call_steps(again=True), self._ask)
         self._compose_exchange()
 
     # -- a call ----------------------------------------------------------------------------------
@@ -95,6 +101,7 @@ class ResilienceMixin(GuardedExchange):
         use_cache: bool = True,
         cache_ttl: float | None = None,
         deadline: float | None = None,
+        share: str | None = None,
         **others: Any,
     ) -> Response:
         """Send a request; everything that ``requests.Session.request`` takes, and:
@@ -104,6 +111,7 @@ class ResilienceMixin(GuardedExchange):
             use_cache: False neither looks into the cache nor keeps the answer.
             cache_ttl: seconds to keep the answer, whatever the server says save ``no-store``.
             deadline: seconds that the whole call may take: waiting, every attempt, every sleep.
+            share: names whose answer it is, for all who give the same name, whoever they are.
 
         Raises:
             requests.RequestException: as requests does; also ``PoolTimeout``,
@@ -115,24 +123,22 @@ class ResilienceMixin(GuardedExchange):
             "allow_redirects": allow_redirects, "proxies": proxies, "hooks": hooks,
             "stream": stream, "verify": verify, "cert": cert, "json": json, **others,
         }  # fmt: skip
-        return self.perform(
-            self.plan(arguments, use_cache=use_cache, cache_ttl=cache_ttl, deadline=deadline)
-        )
+        return self.perform(self.plan(
+            arguments, use_cache=use_cache, cache_ttl=cache_ttl, deadline=deadline, share=share,
+        ))  # fmt: skip
 
     def plan(
-        self,
-        arguments: dict[str, Any],
-        *,
-        use_cache: bool = True,
-        cache_ttl: float | None = None,
-        deadline: float | None = None,
-    ) -> Call:
+        self, arguments: dict[str, Any], *, use_cache: bool = True,
+        cache_ttl: float | None = None, deadline: float | None = None, share: str | None = None,
+    ) -> Call:  # fmt: skip
         """The call that ``request`` would make."""
         look()
-        return planned(
+        call = planned(
             cast(requests.Session, self), self._engine, arguments, is_exact=self._is_exact,
-            use_cache=use_cache, cache_ttl=cache_ttl, deadline=deadline,
+            use_cache=use_cache, cache_ttl=cache_ttl, deadline=deadline, share=share,
         )  # fmt: skip
+        call.again = self._again
+        return call
 
     def perform(self, call: Call) -> Response:
         """Make a planned call."""
@@ -195,13 +201,12 @@ class ResilienceMixin(GuardedExchange):
     # -- what can be asked and told --------------------------------------------------------------
 
     def deadline(self, seconds: float) -> Deadline:
-        """For a ``with`` block: whatever is asked inside is answered in so many seconds, or fails.
-
-        >>> with session.deadline(10):                                # doctest: +SKIP
-        ...     user = session.get("https://api.example.com/users/1").json()
-        ...     session.post("https://api.example.com/seen", json=user)
-        """
+        """For a ``with`` block: what is asked inside is answered in so many seconds, or fails."""
         return Deadline(seconds, clock=self._engine.clock)
+
+    @property
+    def _answers(self) -> KeptAnswers:
+        return KeptAnswers(self._engine, as_requested(self.plan))
 
     def get_stats(self) -> dict[str, Any]:
         """Figures since the session was made; see the documentation for each."""
@@ -213,7 +218,7 @@ class ResilienceMixin(GuardedExchange):
 
     def clear_cache(self) -> None:
         """Forget every kept answer."""
-        self._engine.cache.clear()
+        self._engine.cache.keeper.clear()
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name, None) for name in self.__attrs__}
@@ -238,12 +243,6 @@ class Session(ResilienceMixin, requests.Session):
         """Close the connections; as in requests, the session may be used again."""
         for adapter in {id(adapter): adapter for adapter in self.adapters.values()}.values():
             adapter.close()  # once, though ours is mounted twice
-
-
-def _for_both(init: Callable[..., Any], ours: Mapping[str, Any]) -> dict[str, Any]:
-    """Of ``ours``, what a class behind has an argument for as well, such as ``base_url``."""
-    known = inspect.signature(init).parameters if ours else {}
-    return {name: value for name, value in ours.items() if name in known}
 
 
 def _deaf(response: Response, **_: Any) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from .checks import at_least, check_timeout, duration, one_of, whole
+from .sharing import checked_shares
 
 __all__ = ["RetryBudget", "Settings", "Timeouts"]
 
@@ -57,6 +58,9 @@ class Settings:
         enable_cache: whether answers are kept at all.
         cache_mode: ``"ttl"`` keeps for ``cache_ttl``, ``"rfc"`` only what the server allows.
         cache_ttl: how long an answer is kept in TTL mode if neither call nor server say more.
+        stale_if_error: how long an answer that is no longer fresh may still be used where asking
+            fails: no connection, a timeout, a status from 500 on, an open circuit; 0 never.
+        share: URL patterns, and under which name their answers are shared by all who ask.
         cache_max_entries: bound of the number of answers kept.
         cache_max_bytes: bound of their size together.
         cache_max_entry_bytes: an answer larger than this is not kept.
@@ -91,6 +95,8 @@ class Settings:
     enable_cache: bool = True
     cache_mode: Literal["ttl", "rfc"] = "rfc"
     cache_ttl: float = 300.0
+    stale_if_error: float = 0.0
+    share: Mapping[str, str] | None = field(default=None, hash=False)
     cache_max_entries: int = 1024
     cache_max_bytes: int = 64 * 1024 * 1024
     cache_max_entry_bytes: int = 5 * 1024 * 1024
@@ -114,7 +120,7 @@ class Settings:
             self._set(name, duration(name, getattr(self, name)))
         for name in ("keepalive_timeout", "recovery_timeout"):
             self._set(name, duration(name, getattr(self, name), optional=False))
-        for name in ("dns_cache_ttl", "retry_base_delay", "retry_max_delay", "cache_ttl"):
+        for name in _SECONDS:
             self._set(name, at_least(name, getattr(self, name)))
         whole("max_retries", self.max_retries, least=0)
         for name in _COUNTS:
@@ -139,6 +145,8 @@ class Settings:
                 f"retry_budget must be a RetryBudget or None, not {self.retry_budget!r}"
             )
         check_timeout(self.timeout)
+        if self.share is not None:
+            self._set("share", checked_shares(self.share))
         self._refuse_contradictions()
 
     def _refuse_contradictions(self) -> None:
@@ -174,6 +182,7 @@ class Settings:
         return ours, {name: value for name, value in options.items() if name not in known}
 
 
+_SECONDS = ("dns_cache_ttl", "retry_base_delay", "retry_max_delay", "cache_ttl", "stale_if_error")
 _COUNTS = (
     "max_connections",
     "cache_max_entries",

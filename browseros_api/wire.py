@@ -36,6 +36,8 @@ from .transport.watch import Watch
 
 __all__ = ["Wire"]
 
+_UNCACHED = (("from_cache", False), ("stale", False), ("age", 0.0))
+
 
 class Wire:
     """What an attempt does, and by when: the settings and the call's deadline say so."""
@@ -100,7 +102,8 @@ class Wire:
         began = time.perf_counter()
         response = adapter.send(exchange.request, **options)
         response.__dict__.setdefault("_answered_after", time.perf_counter() - began)
-        response.__dict__.setdefault("from_cache", False)
+        for name, value in _UNCACHED:
+            response.__dict__.setdefault(name, value)
         if left is not None:
             hold_body(response, watch)
         try:

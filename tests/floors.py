@@ -13,11 +13,12 @@ __all__ = ["FAMILIES", "FLOORS", "LONGEST", "WRAPPED", "House", "Module", "looks
 FLOORS = {
     0: (
         *("abroad", "addresses", "askers", "bodies", "checks", "deadlines", "environment"),
-        *("errors", "forks", "identity", "journal", "keys", "lines", "memo", "pipeline"),
-        *("preparing", "replicas", "settings", "spent", "timer", "verbs", "ways"),
+        *("errors", "forks", "identity", "journal", "keys", "lines", "memo", "naming"),
+        *("pipeline", "preparing", "replicas", "settings", "sharing", "spent", "timer"),
+        *("verbs", "ways"),
     ),
     1: ("policies", "stores", "transport"),
-    2: ("engine", "guard", "plans", "session", "shortcut", "wire", "witness"),
+    2: ("engine", "guard", "looking", "plans", "session", "shortcut", "wire", "witness"),
     3: ("api", "batches", "client", "crew", "installing", "many", "script"),
     4: ("", "aio"),
     5: ("cli", "views"),
@@ -36,7 +37,10 @@ VISITORS_OF_BESIDE = {"cli", "views"}
 # Policies that fill more than one file, and the names of the others: a family among themselves.
 FAMILIES = {
     "breakers": ("breaker_forms", "breaker_states", "circuit_breaker", "endpoints"),
-    "cache": ("freshness",),
+    "cache": (
+        *("changes", "demands", "directives", "explaining", "freshness", "keeper", "keeping"),
+        *("offcuts", "refresher", "sweeper", "validation"),
+    ),
     "flights": ("flight",),
     "retry": ("backoff", "outcomes", "replay", "rules"),
 }

@@ -43,6 +43,12 @@ def users(request: Received) -> Reply:
     return Reply(json={"page": page, "users": PEOPLE})
 
 
+def article(request: Received) -> Reply:
+    headers = {"Cache-Control": "no-cache", "ETag": '"v1"'}
+    is_known = request.headers.get("If-None-Match") == '"v1"'
+    return Reply(304, headers=headers) if is_known else Reply(body="a long text", headers=headers)
+
+
 def furnished(server: ApiServer) -> ApiServer:
     """The API that the documentation talks to.  What is not here answers with the request."""
     server.route("/users", users)
@@ -51,6 +57,8 @@ def furnished(server: ApiServer) -> ApiServer:
     server.route("/expensive", Reply(json={"answer": 42}, delay=0.2))
     server.route("/config", Reply(json={"theme": "dark"}))
     server.route("/rates", Reply(json={"EUR": 1.0}, headers={"Cache-Control": "max-age=60"}))
+    server.route("/article", article)
+    server.script("/fragile", Reply(json={"n": 1}), Reply(503))
     server.route("/missing", Reply(404, json={"error": "not found"}))
     server.route("/down", Reply(503, json={"error": "maintenance"}))
     server.script("/flaky", Reply(503, repeat=2), Reply(json={"ok": True}))

@@ -20,7 +20,13 @@ HUGE = 10**400  # has no float
 
 BOUNDS = ["attempt_timeout", "deadline", "pool_timeout", "timeout"]  # None is no bound
 PERIODS = ["keepalive_timeout", "recovery_timeout"]
-PERIODS_OR_0 = ["dns_cache_ttl", "retry_base_delay", "retry_max_delay", "cache_ttl"]
+PERIODS_OR_0 = [
+    "dns_cache_ttl",
+    "retry_base_delay",
+    "retry_max_delay",
+    "cache_ttl",
+    "stale_if_error",
+]
 COUNTS = [
     *("max_connections", "cache_max_entries", "cache_max_bytes", "cache_max_entry_bytes"),
     *("failure_threshold", "half_open_max_calls", "max_endpoints"),
@@ -49,6 +55,9 @@ BAD: list[tuple[str, Any]] = [
     *[("jitter", value) for value in (None, "none", 1, [])],
     *[("cache_mode", value) for value in (None, "off", 1, {})],
     *[("max_connections", value) for value in (65_536, 10**9)],
+    *[("share", value) for value in (1, "everyone", ["https://*"], {"/public/*": "all"})],
+    *[("share", {"https://a/*": value}) for value in (1, None, "", b"all")],
+    ("share", {1: "all"}),
     *[("base_url", value) for value in (1, b"https://api.example.com", [])],
 ]
 
@@ -89,6 +98,8 @@ def test_every_setting_has_been_given_something_bad() -> None:
         ("jitter", "full"),
         ("cache_mode", "ttl"),
         ("base_url", "https://api.example.com"),
+        ("share", None),
+        ("share", {"https://api.example.com/public/*": "everyone"}),
     ],
 )
 def test_what_may_be_set(name: str, value: Any) -> None:

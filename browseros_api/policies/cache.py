@@ -1,32 +1,35 @@
 """Answers that are known already.
 
 Two steps: ``lookup`` stands above the flight, ``store`` inside it.  Otherwise a call could slip
-between "in the air" and "in the cache" and be sent again.
+between "in the air" and "in the cache" and be sent again, and each of those who wait for a stale
+answer would ask by itself whether it has changed.
 """
 
 from __future__ import annotations
 
-import threading
 import time
-import weakref
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
+import requests
 from requests import Response
 
+from ..errors import let_go
 from ..journal import Journal, masked_url
-from ..pipeline import Call, Proceed, resource_of
-from ..replicas import Snapshot
+from ..pipeline import Call, Proceed, changed_by
 from ..settings import Settings
 from ..stores.entry import Entry, Store
-from ..stores.memory import MemoryStore
-from ..timer import TIMER
-from .freshness import allowed_ttl, directives, is_keepable
+from .demands import PARTICULAR, PLAIN, Demands
+from .freshness import is_strict
+from .keeper import Keeper
+from .offcuts import offcut, unanswerable
+from .refresher import Refresher
+from .validation import conditions, window
 
-__all__ = ["Cache"]
+__all__ = ["Cache", "chosen"]
 
-_SWEEP = (0.5, 60.0)  # seconds: how soon, how late expired answers are let go of
-_FORGOTTEN = 1024  # resources whose changes are remembered
+_IN_NEED = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+_REFRESH_TIME = 60.0  # seconds that asking in the background may take
 
 
 class Cache:
@@ -40,159 +43,189 @@ class Cache:
         journal: Journal,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._mode = settings.cache_mode
-        self._ttl = settings.cache_ttl
-        self._max_entry = settings.cache_max_entry_bytes
-        self._clock, self._wall, self._journal = clock, wall, journal
-        self.answers: Store = MemoryStore(
-            max_entries=settings.cache_max_entries,
-            max_bytes=settings.cache_max_bytes,
-            clock=clock,
-        )
-        self._start_afresh()
+        self._by_rfc = settings.cache_mode == "rfc"
+        self._spare = settings.stale_if_error
+        self._clock, self._journal = clock, journal
+        self.keeper = Keeper(settings, clock=clock, journal=journal, wall=wall)
+        self.refresher = Refresher()
+        self.lent = 0  # counts answers that were used in need
 
-    def _start_afresh(self) -> None:
-        self._lock = threading.Lock()
-        self._epoch = 0  # counts changes of resources
-        self._kept = 0  # counts answers kept
-        self._changes: OrderedDict[str, int] = OrderedDict()  # resource -> epoch of its last change
-        self._oldest = 0  # changes up to this epoch are remembered no more
-        self._sweep_due: float | None = None
+    @property
+    def answers(self) -> Store:
+        """The store they are kept in."""
+        return self.keeper.answers
 
     def reset_after_fork(self) -> None:
-        """Empty, with new locks: the parent may have been in the middle of a change."""
-        self._start_afresh()
-        self.answers.reset_after_fork()
+        """With new locks: the parent may have been in the middle of a change."""
+        self.keeper.reset_after_fork()
+        self.refresher.reset_after_fork()
 
     # -- the two steps ---------------------------------------------------------------------------
 
     def lookup(self, call: Call, proceed: Proceed[Call]) -> Response:
         """Do we know the answer?"""
-        call.kept_before = self._kept
-        snapshot = self.known(call)
-        return proceed(call) if snapshot is None else _hit(call, snapshot)
+        call.kept_before = self.keeper.kept
+        if call.again is None:
+            call.again = proceed
+        known = self.known(call)
+        return self.lend(call, proceed) if known is None else known
 
     def store(self, call: Call, proceed: Proceed[Call]) -> Response:
         """Keep a good answer, and forget what an unsafe call has changed."""
-        if call.kept_before != self._kept and (snapshot := self.known(call)) is not None:
-            return _hit(call, snapshot)  # it landed between our look and our own taking off
-        call.epoch = self._epoch
+        keeper = self.keeper
+        if call.kept_before != keeper.kept and (known := self.known(call)) is not None:
+            return known  # it landed between our look and our own taking off
+        call.epoch = keeper.changes.epoch
+        if call.cache_key is not None and call.use_cache:
+            return self._asked(call, proceed)
         response = proceed(call)
-        if not call.is_safe:
-            if (response.status_code or 0) < 400:
-                self.forget(resource_of(call, response))
-        elif call.key is not None and call.use_cache and call.method == "GET":
-            self._keep(call.key, call, response)
+        if not call.is_safe and (response.status_code or 0) < 400:
+            for resource in changed_by(call, response):
+                keeper.forget(resource)
         return response
 
-    # -- questions -------------------------------------------------------------------------------
+    # -- without asking --------------------------------------------------------------------------
 
-    def known(self, call: Call) -> Snapshot | None:
-        """The fresh answer to this call, if there is one and the caller would accept it."""
-        if call.key is None or not call.use_cache or call.method != "GET":
+    def known(self, call: Call, *, only_looks: bool = False) -> Response | None:
+        """The answer to this call, if it need not be sent; who ``only_looks`` causes nothing."""
+        if call.cache_key is None or not call.use_cache:
             return None
-        entry = _chosen(self.answers.get(call.key), call)
-        if entry is None:
-            return None
-        if ("cache-control" in call.headers or "pragma" in call.headers) and _is_bypass(call):
-            return None
-        if self._journal.enabled:
-            self._journal.say("%s %s: answered from the cache", call.method, masked_url(call.url))
-        return entry.snapshot
+        demands = None if PARTICULAR.isdisjoint(call.headers) else self.demands(call)
+        entry = call.entry = chosen(self.answers.get(call.cache_key), call)
+        known = None if entry is None else self._taken(call, entry, demands, only_looks)
+        if known is None and demands is not None and demands.only_if_cached and not only_looks:
+            return unanswerable(call)
+        return known
 
-    def _keep(self, key: str, call: Call, response: Response) -> None:
-        if _forbids_keeping(call) or not is_keepable(response):
-            return
-        default = self._ttl if self._mode == "ttl" else None
-        ttl = allowed_ttl(response, own=call.cache_ttl, default=default, now=self._wall())
-        if ttl <= 0:
-            return
-        snapshot = call.snapshot = call.snapshot or Snapshot(response)
-        if snapshot.size > self._max_entry:
-            return
-        chosen_by = snapshot.chosen_by(call.headers)
+    def demands(self, call: Call) -> Demands:
+        """What the request says about answers that are kept."""
+        return Demands.of(call.headers, by_rfc=self._by_rfc)
+
+    def _taken(
+        self, call: Call, entry: Entry, demands: Demands | None, only_looks: bool
+    ) -> Response | None:
         now = self._clock()
-        entry = Entry(snapshot, now + ttl, now + ttl, now, call.resource, chosen_by)
-        # The store asks in one go with keeping it, or a change could come between.
-        if self.answers.put(key, entry, is_current=lambda: self._is_unchanged(call)):
-            with self._lock:
-                self._kept += 1
-            self._arrange_sweep(ttl)
-            if self._journal.enabled:
-                url = masked_url(call.url)
-                self._journal.say("%s %s: kept for %g s", call.method, url, ttl)
+        is_stale = now >= entry.fresh_until
+        if is_stale or demands is not None or call.method == "HEAD":
+            will_do = self.will_do(entry, demands or PLAIN, now=now)
+            snapshot = offcut(call, demands, entry.snapshot) if will_do else None
+        else:
+            snapshot = entry.snapshot
+        if snapshot is None:
+            return None
+        if is_stale and not only_looks:
+            self._refresh(call, now)
+        call.from_cache = True
+        if self._journal.enabled:
+            how = "from the cache, though it is stale" if is_stale else "from the cache"
+            self._journal.say("%s %s: answered %s", call.method, masked_url(call.url), how)
+        return snapshot.replica(from_cache=True, stale=is_stale, age=now - entry.born)
 
-    # -- forgetting ------------------------------------------------------------------------------
+    def will_do(self, entry: Entry, demands: Demands, *, now: float) -> bool:
+        """Whether this answer meets the demands of a request."""
+        is_stale = self._by_rfc and now >= entry.fresh_until
+        while_asking = window(entry.snapshot.headers, "stale-while-revalidate") if is_stale else -1
+        return demands.accept(entry, now=now, window=while_asking)
 
-    def forget(self, resource: str) -> None:
-        """Something has changed there: what is kept, or on its way to be kept, is out of date."""
-        with self._lock:
-            self._epoch += 1
-            self._changes[resource] = self._epoch
-            self._changes.move_to_end(resource)
-            if len(self._changes) > _FORGOTTEN:
-                self._oldest = self._changes.popitem(last=False)[1]
-        self.answers.forget(resource)
+    def _refresh(self, call: Call, now: float) -> None:
+        """Ask in the background, once for all who have this stale answer meanwhile."""
+        again = call.again
+        if again is None or call.cache_key is None:
+            return
+        asked = replace(
+            call,
+            headers={**call.headers, "cache-control": "no-cache"},  # for our own eyes: not sent
+            arguments=dict(call.arguments),
+            deadline=now + _REFRESH_TIME,
+        )
+        self.refresher.begin(f"{call.cache_key} {call.entry.chosen_by}", lambda: again(asked))
 
-    def _is_unchanged(self, call: Call) -> bool:
-        """Whether nothing was changed there since the call took off."""
-        with self._lock:
-            return self._changes.get(call.resource, self._oldest) <= call.epoch
+    # -- in need ---------------------------------------------------------------------------------
 
-    def clear(self) -> None:
-        """Forget everything, also what is on its way to be kept."""
-        with self._lock:
-            self._epoch += 1
-            self._oldest = self._epoch
-            self._changes.clear()
-        self.answers.clear()
+    def lend(self, call: Call, proceed: Proceed[Call]) -> Response:
+        """Ask; in need, what is stale will do where server, settings or caller allow it."""
+        try:
+            response = proceed(call)
+        except _IN_NEED as error:
+            is_of_trust = isinstance(error, requests.exceptions.SSLError)
+            lent = None if is_of_trust else self._lent(call)
+            if lent is None:
+                raise
+            let_go(error)
+            return lent
+        return self._lent(call) or response if (response.status_code or 0) >= 500 else response
 
-    def _arrange_sweep(self, ttl: float) -> None:
-        seconds = min(max(ttl, _SWEEP[0]), _SWEEP[1])
-        due = time.monotonic() + seconds
-        with self._lock:
-            if self._sweep_due is not None and self._sweep_due <= due:
-                return
-            self._sweep_due = due
-        cache = weakref.ref(self)  # a dropped session is not kept for its own sweeping
-        TIMER.at(due, lambda: _sweep(cache, due))
+    def _lent(self, call: Call) -> Response | None:
+        entry: Entry | None = call.entry
+        if entry is None or entry.snapshot.status_code >= 500:
+            return None
+        demands, now = self.demands(call), self._clock()
+        if demands.no_cache or now - entry.fresh_until > self._allowance(entry, demands):
+            return None
+        snapshot = offcut(call, demands, entry.snapshot)
+        if snapshot is None:
+            return None
+        is_stale = now >= entry.fresh_until
+        self.lent += is_stale
+        if self._journal.enabled:
+            url = masked_url(call.url)
+            self._journal.say("%s %s: answered from the cache, in need", call.method, url)
+        return snapshot.replica(from_cache=True, stale=is_stale, age=now - entry.born)
 
-    def _swept(self, due: float) -> None:
-        with self._lock:
-            if self._sweep_due != due:  # an earlier one was arranged since, or a fork came between
-                return
-            self._sweep_due = None
-        self.answers.expire()
-        soonest = self.answers.soonest()
-        if soonest is not None:
-            self._arrange_sweep(soonest - self._clock())
+    def _allowance(self, entry: Entry, demands: Demands) -> float:
+        """Seconds for which this answer may be used in need, after it was fresh."""
+        headers = entry.snapshot.headers
+        if is_strict(headers):
+            return 0.0
+        said = window(headers, "stale-if-error") if self._by_rfc else 0.0
+        return max(self._spare, said, demands.stale_if_error)
+
+    def kept(self, key: str) -> Response | None:
+        """What is kept under this key, be it stale, as long as it may serve in need."""
+        now = self._clock()
+        for entry in self.answers.get(key):
+            if now - entry.fresh_until <= self._allowance(entry, PLAIN):
+                is_stale, age = now >= entry.fresh_until, now - entry.born
+                return entry.snapshot.replica(from_cache=True, stale=is_stale, age=age)
+        return None
+
+    # -- asking ----------------------------------------------------------------------------------
+
+    def _asked(self, call: Call, proceed: Proceed[Call]) -> Response:
+        entry: Entry | None = call.entry
+        asked = {} if entry is None or not self.may_ask(call) else conditions(entry)
+        response = _with_headers(call, asked, proceed) if asked else proceed(call)
+        if asked and response.status_code == 304:
+            if entry is not None and not response.history:
+                return self.keeper.confirm(call, entry, response)
+            response = proceed(call)  # it was of another URL: once more for all of it
+        if call.method == "HEAD":
+            self.keeper.compare(call, response)
+        else:
+            self.keeper.keep(call, response)
+        return response
+
+    def may_ask(self, call: Call) -> bool:
+        """Whether conditions of ours would not be in the way of the caller's own."""
+        if not self._by_rfc or call.method != "GET":
+            return False
+        return PARTICULAR.isdisjoint(call.headers) or not self.demands(call).is_own
 
 
-def _sweep(cache: weakref.ref[Cache], due: float) -> None:
-    alive = cache()
-    if alive is not None:
-        alive._swept(due)
-
-
-def _chosen(variants: tuple[Entry, ...], call: Call) -> Entry | None:
+def chosen(variants: tuple[Entry, ...], call: Call) -> Entry | None:
+    """The one that the headers of ``call`` choose."""
     for entry in variants:
-        if entry.chosen_by == entry.snapshot.chosen_by(call.headers):
+        if not entry.chosen_by or entry.chosen_by == entry.snapshot.chosen_by(call.headers):
             return entry
     return None
 
 
-def _hit(call: Call, snapshot: Snapshot) -> Response:
-    call.from_cache = True
-    return snapshot.replica(from_cache=True)
-
-
-def _is_bypass(call: Call) -> bool:
-    """Whether the request's own headers ask for an answer from the origin (RFC 9111, 5.2.1)."""
-    asked = directives(call.headers.get("cache-control"))
-    if not asked:
-        return "no-cache" in call.headers.get("pragma", "").lower()
-    return bool(asked.keys() & {"no-cache", "no-store", "max-age", "min-fresh"})
-
-
-def _forbids_keeping(call: Call) -> bool:
-    return "no-store" in directives(call.headers.get("cache-control"))
+def _with_headers(call: Call, headers: Mapping[str, str], proceed: Proceed[Call]) -> Response:
+    """Go on with more headers than the caller has given."""
+    before, question = call.arguments, call.question
+    call.arguments = {**before, "headers": {**(before.get("headers") or {}), **headers}}
+    call.question = None  # other words: what was prepared for those before does not serve
+    try:
+        return proceed(call)
+    finally:
+        call.arguments, call.question = before, question

@@ -25,7 +25,7 @@ from requests import Response
 from ..deadlines import late
 from ..errors import MAYBE_PROCESSED, ReadTimeout, clone, mark
 from ..journal import Journal, masked_url
-from ..pipeline import Call, Proceed, resource_of
+from ..pipeline import Call, Proceed, changed_by
 from .flight import Flight, Landing, Seat, patience
 
 __all__ = ["Flights"]
@@ -85,7 +85,8 @@ class Flights:
     def _pass(self, call: Call, proceed: Proceed[Call]) -> Response:
         response = proceed(call)
         if not call.is_safe and (response.status_code or 0) < 400:
-            self.forget(resource_of(call, response))
+            for resource in changed_by(call, response):
+                self.forget(resource)
         return response
 
     # -- boarding and leaving --------------------------------------------------------------------

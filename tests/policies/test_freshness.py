@@ -18,13 +18,9 @@ from hypothesis import strategies as st
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
-from browseros_api.policies.freshness import (
-    allowed_ttl,
-    directives,
-    is_keepable,
-    is_whole,
-    said_ttl,
-)
+from browseros_api.policies.directives import directives, instant, seconds
+from browseros_api.policies.freshness import lived_by_rfc, lived_by_ttl
+from browseros_api.policies.keeping import is_keepable, is_whole, unkept
 
 NOW = 1_700_000_000.0  # some instant of the wall clock, a whole second
 
@@ -35,8 +31,29 @@ def date(seconds: float) -> str:
 
 
 def said(**headers: str) -> float | None:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return said_ttl(requests.structures.CaseInsensitiveDict(named), now=NOW)
+    """Seconds left of what the server says; None if it says nothing."""
+    return said_in({name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def said_in(headers: dict[str, str], *, now: float = NOW) -> float | None:
+    said_nothing = -12345.0
+    response = requests.Response()
+    response.status_code, response._content = 200, b""
+    response.headers.update(headers)
+    life = lived_by_ttl(response, own=said_nothing, default=0.0, spare=0.0, now=now)
+    assert life.fresh == said_nothing, "the caller's word goes before the server's"
+    life = lived_by_ttl(response, own=None, default=54321.0, spare=0.0, now=now)
+    return None if life.fresh == 54321.0 else life.fresh
+
+
+def ttl_of(
+    response: requests.Response, *, own: float | None = None, default: float | None = None
+) -> float:
+    return lived_by_ttl(response, own=own, default=default or 0.0, spare=0.0, now=NOW).fresh
+
+
+def may_keep(response: requests.Response) -> bool:
+    return is_keepable(response, by_rfc=False) and is_whole(response)
 
 
 def answer(
@@ -67,7 +84,10 @@ def answer(
         ("NO-STORE", {"no-store": ""}),
         ("max-age=60", {"max-age": "60"}),
         ('max-age="60"', {"max-age": "60"}),
-        ("Max-Age = 60", {"max-age": "60"}),
+        ("Max-Age = 60", {"max-age": "?"}),
+        ("max-age =60", {"max-age": "?"}),
+        ("max-age= 60", {"max-age": "?"}),
+        ("max-age='60'", {"max-age": "'60'"}),
         ("public,max-age=60", {"public": "", "max-age": "60"}),
         ("public, , ,, max-age=60", {"public": "", "max-age": "60"}),
         ("public max-age=60", {"public": "", "max-age": "60"}),
@@ -159,14 +179,14 @@ def test_an_answer_that_says_nothing_says_nothing() -> None:
     ],
 )
 def test_the_age_that_it_has_already_is_taken_off(headers: dict[str, str], expected: float) -> None:
-    assert said_ttl(requests.structures.CaseInsensitiveDict(headers), now=NOW) == expected
+    assert said_in(headers) == expected
 
 
 def test_a_date_of_this_very_second_takes_nothing_off() -> None:
     """Dates are whole seconds: an answer of half a second ago is not older than that."""
     headers = {"Cache-Control": "max-age=1", "Date": date(0)}
-    assert said_ttl(headers, now=NOW + 0.9) == 1.0
-    assert said_ttl(headers, now=NOW + 1.1) == 0.0
+    assert said_in(headers, now=NOW + 0.9) == 1.0
+    assert said_in(headers, now=NOW + 1.1) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -255,10 +275,14 @@ def test_no_header_however_strange_raises(
     }  # fmt: skip
     response = answer()
     response.headers.update({name: value for name, value in named.items() if value is not None})
-    ttl = said_ttl(response.headers, now=NOW)
-    assert ttl is None or 0.0 <= ttl <= 2.0**40
-    assert allowed_ttl(response, default=300.0, now=NOW) >= 0.0
-    assert is_keepable(response) in (True, False)
+    assert 0.0 <= ttl_of(response, default=300.0) <= 2.0**40
+    life = lived_by_rfc(response, own=None, spare=0.0, now=NOW)
+    assert life.fresh <= 2.0**40
+    assert life.fresh <= life.kept
+    assert life.age >= 0.0
+    for by_rfc in (True, False):
+        assert is_keepable(response, by_rfc=by_rfc) in (True, False)
+    assert unkept(response.headers) <= {name.lower() for name in response.headers}
 
 
 # -- who goes before whom --------------------------------------------------------------------------
@@ -286,7 +310,7 @@ def test_no_header_however_strange_raises(
 def test_the_callers_word_goes_before_the_servers_and_that_before_the_clients(
     headers: dict[str, str], own: float | None, default: float | None, expected: float
 ) -> None:
-    assert allowed_ttl(answer(200, headers), own=own, default=default, now=NOW) == expected
+    assert ttl_of(answer(200, headers), own=own, default=default) == expected
 
 
 @pytest.mark.parametrize("status", [404, 410])
@@ -295,7 +319,7 @@ def test_a_missing_thing_is_kept_only_if_the_server_says_how_long_and_not_for_lo
     status: int, own: float | None
 ) -> None:
     def ttl(headers: dict[str, str]) -> float:
-        return allowed_ttl(answer(status, headers), own=own, default=300.0, now=NOW)
+        return ttl_of(answer(status, headers), own=own, default=300.0)
 
     bound = min(60.0, own or 60.0)
     assert ttl({}) == 0.0
@@ -309,7 +333,7 @@ def test_a_redirect_chain_is_kept_as_long_as_its_least_lasting_hop() -> None:
     def ttl(*hops: dict[str, str], own: float | None = None, default: float | None = None) -> float:
         *ways, last = hops
         chain = answer(200, last, history=[answer(302, way) for way in ways])
-        return allowed_ttl(chain, own=own, default=default, now=NOW)
+        return ttl_of(chain, own=own, default=default)
 
     long, short, none = ({"Cache-Control": f"max-age={n}"} for n in (90, 9, 0))
     assert ttl(long, short) == ttl(short, long) == ttl(long, short, long) == 9.0
@@ -333,8 +357,9 @@ KEEPABLE = {200, 203, 204, 404, 410}
     ],
 )
 def test_only_final_answers_that_mean_themselves_may_be_kept(status: int) -> None:
-    kept = is_keepable(answer(status, {"Cache-Control": "max-age=60"}, body=b""))
-    assert kept is (status in KEEPABLE)
+    kept = answer(status, {"Cache-Control": "max-age=60"}, body=b"")
+    assert may_keep(kept) is (status in KEEPABLE)
+    assert is_keepable(kept, by_rfc=True) is (status >= 200 and status not in (206, 304))
 
 
 NEVER: dict[str, dict[str, Any]] = {
@@ -357,9 +382,9 @@ NEVER: dict[str, dict[str, Any]] = {
 def test_what_is_never_kept_whoever_wants_it(headers: dict[str, Any]) -> None:
     odd = answer()
     odd.headers.update(headers)
-    assert is_keepable(odd) is False
-    assert is_keepable(answer(history=[odd])) is False, "on the way to it"
-    assert is_keepable(answer(history=[answer(302), odd, answer(302)])) is False
+    assert may_keep(odd) is False
+    assert may_keep(answer(history=[odd])) is False, "on the way to it"
+    assert may_keep(answer(history=[answer(302), odd, answer(302)])) is False
 
 
 @pytest.mark.parametrize(
@@ -379,7 +404,7 @@ def test_what_is_never_kept_whoever_wants_it(headers: dict[str, Any]) -> None:
 def test_what_may_be_kept(headers: dict[str, str]) -> None:
     odd = answer()
     odd.headers.update(headers)
-    assert is_keepable(odd) is True
+    assert may_keep(odd) is True
 
 
 # -- bodies that are not whole ---------------------------------------------------------------------
@@ -416,7 +441,7 @@ def test_a_coded_body_is_whole_exactly_if_the_decoder_has_come_to_its_end(
     for cut in (1, 4, 8, 9, len(body) // 3, len(body) // 2, len(body) - 40):
         half = answer(headers={"Content-Encoding": coding}, body=body[:-cut])
         assert is_whole(half) is False, f"{cut} bytes were missing"
-        assert is_keepable(half) is False
+        assert may_keep(half) is False
 
 
 def test_half_of_a_coding_within_a_coding_is_not_whole() -> None:
@@ -441,8 +466,12 @@ def test_a_coded_body_that_was_read_in_pieces_is_judged_alike() -> None:
         assert is_whole(response) is whole
 
 
+def test_what_is_coded_in_a_way_that_nobody_knows_is_as_whole_as_what_is_not() -> None:
+    assert is_whole(answer(headers={"Content-Encoding": "foo"}, body=b"?")) is True
+
+
 def test_what_is_coded_and_has_no_decoder_that_can_tell_is_not_whole() -> None:
-    for coding in ("foo", "br", "gzip"):
+    for coding in ("deflate", "gzip", "gzip, foo"):
         odd = answer()
         odd.headers["Content-Encoding"] = coding
         assert is_whole(odd) is False
@@ -463,7 +492,7 @@ def test_what_is_coded_and_has_no_decoder_that_can_tell_is_not_whole() -> None:
 )
 def test_decoders_of_other_libraries_are_believed(engine: Any, finished: bool) -> None:
     response = answer()
-    response.headers["Content-Encoding"] = "br"
+    response.headers["Content-Encoding"] = "gzip"
     decoder = SimpleNamespace(_obj=engine(finished))
     response.raw = SimpleNamespace(_decoder=decoder)
     assert is_whole(response) is finished
@@ -475,9 +504,177 @@ def test_a_body_that_could_not_be_read_is_not_whole() -> None:
     broken = answer(302)
     broken._content = False
     assert is_whole(broken) is False
-    assert is_keepable(answer(history=[broken])) is False
+    assert may_keep(answer(history=[broken])) is False
 
 
 def test_an_empty_body_that_says_it_is_coded_is_not_whole_and_a_bare_one_is() -> None:
     assert is_whole(answer(headers={"Content-Encoding": "gzip"}, body=b"")) is False
     assert is_whole(answer(body=b"")) is True
+
+
+# -- by the RFC ------------------------------------------------------------------------------------
+
+DAY = 86_400.0
+
+
+def fresh_for(status: int = 200, own: float | None = None, **headers: str) -> float:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    body = b"" if status == 204 else b"{}"
+    return lived_by_rfc(answer(status, named, body=body), own=own, spare=0.0, now=NOW).fresh
+
+
+def kept_for(status: int = 200, spare: float = 0.0, **headers: str) -> float:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    body = b"" if status == 204 else b"{}"
+    return lived_by_rfc(answer(status, named, body=body), own=None, spare=spare, now=NOW).kept
+
+
+def test_a_tenth_of_the_time_since_the_last_change_is_guessed_and_a_day_at_the_most() -> None:
+    assert fresh_for(Last_Modified=date(-1000), Date=date(0)) == 100.0
+    assert fresh_for(Last_Modified=date(-1000)) == 100.0
+    assert fresh_for(Last_Modified=date(-5000), Date=date(-1000)) == 400.0 - 1000.0
+    assert fresh_for(Last_Modified=date(-1e9), Date=date(0)) == DAY
+    assert fresh_for(Last_Modified=date(60), Date=date(0)) == 0.0
+    assert fresh_for(Last_Modified="long ago") == 0.0
+    assert fresh_for(Last_Modified=date(-1000), Pragma="no-cache") == 0.0
+    assert fresh_for(Last_Modified=date(-1000), Cache_Control="no-cache") == 0.0
+    assert fresh_for(Last_Modified=date(-1000), Cache_Control="max-age=5") == 5.0
+    assert fresh_for(Last_Modified=date(-1000), Expires="0") == 0.0
+
+
+BY_DEFAULT = {200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501}
+
+
+@pytest.mark.parametrize("status", sorted({*BY_DEFAULT, 201, 202, 302, 303, 307, 400, 403, 503}))
+def test_a_life_is_guessed_for_statuses_that_may_be_kept_by_default(status: int) -> None:
+    guessed = fresh_for(status, Last_Modified=date(-1000))
+    assert guessed == (100.0 if status in BY_DEFAULT else float("-inf"))
+    assert fresh_for(status, Last_Modified=date(-1000), Cache_Control="public") == 100.0
+    assert fresh_for(status, Cache_Control="max-age=60") == 60.0, "said is said"
+    assert fresh_for(status, Expires=date(60)) == 60.0
+    silent = kept_for(status, spare=60.0)
+    assert silent == (60.0 if status in BY_DEFAULT else float("-inf"))
+
+
+def test_an_answer_that_was_too_old_when_it_came_has_been_stale_since() -> None:
+    assert fresh_for(Cache_Control="max-age=60", Age="100") == -40.0
+    assert kept_for(Cache_Control="max-age=60, stale-if-error=90", Age="100") == 50.0
+    assert kept_for(Cache_Control="max-age=60", Age="100") == -40.0
+    assert kept_for(Cache_Control="max-age=60", Age="100", ETag='"x"') == DAY
+
+
+@pytest.mark.parametrize("validator", [{"ETag": '"x"'}, {"Last_Modified": "x"}])
+def test_an_answer_that_can_be_validated_stays_a_day_longer(validator: dict[str, str]) -> None:
+    assert kept_for(Cache_Control="max-age=60", **validator) == DAY + 60.0
+    assert kept_for(Cache_Control="no-cache", **validator) == DAY
+    assert kept_for(Cache_Control="max-age=60, must-revalidate", **validator) == DAY + 60.0
+    assert kept_for(**validator) == DAY
+    assert kept_for(403, **validator) == float("-inf"), "but not one that may not be kept"
+
+
+def test_an_answer_that_cannot_stays_as_long_as_somebody_may_use_it_stale() -> None:
+    assert kept_for(Cache_Control="max-age=60") == 3660.0
+    assert kept_for(Cache_Control="max-age=60, must-revalidate") == 60.0
+    assert kept_for(Cache_Control="max-age=60, stale-while-revalidate=9000") == 9060.0
+    assert kept_for(Cache_Control="max-age=60, stale-if-error=9000") == 9060.0
+    assert kept_for(Cache_Control="max-age=0, stale-while-revalidate=30") == 30.0
+    assert kept_for(spare=7200.0, Cache_Control="max-age=60") == 7260.0
+    assert kept_for(spare=7200.0, Cache_Control="max-age=60, must-revalidate") == 60.0
+    assert kept_for(spare=7200.0, Cache_Control="no-cache") == 0.0
+    assert kept_for(Cache_Control="max-age=0") == 0.0
+
+
+def test_a_no_cache_for_some_fields_only_leaves_the_others_fresh() -> None:
+    assert fresh_for(Cache_Control='no-cache="X-A", max-age=60') == 60.0
+    assert fresh_for(Cache_Control="no-cache, max-age=60") == 0.0
+    assert fresh_for(Cache_Control='no-cache = "X-A", max-age=60') == 0.0, "unreadable: of all"
+
+
+def test_the_callers_word_goes_before_the_servers() -> None:
+    assert fresh_for(own=5.0, Cache_Control="max-age=60") == 5.0
+    assert fresh_for(own=5.0) == 5.0
+    assert fresh_for(302, own=5.0) == float("-inf"), "it leads nowhere"
+    assert fresh_for(302, own=5.0, Location="/x") == 5.0
+    assert fresh_for(404, own=5.0) == 0.0
+    assert fresh_for(404, own=500.0, Cache_Control="max-age=900") == 60.0
+    assert fresh_for(503, own=5.0) == float("-inf")
+
+
+def test_a_chain_lives_as_long_as_its_least_lasting_hop_and_is_not_validated() -> None:
+    hop = answer(301, {"Cache-Control": "max-age=9"})
+    last = {"Cache-Control": "max-age=90, stale-if-error=999", "ETag": '"x"'}
+    life = lived_by_rfc(answer(200, last, history=[hop]), own=None, spare=0.0, now=NOW)
+    assert (life.fresh, life.kept) == (9.0, 3609.0)
+    life = lived_by_rfc(answer(200, last, history=[answer(302)]), own=None, spare=0.0, now=NOW)
+    assert life.kept == float("-inf")
+
+
+def test_the_time_that_an_answer_took_counts_as_age() -> None:
+    slow = answer(200, {"Cache-Control": "max-age=60", "Age": "10", "Date": date(0)})
+    slow.elapsed = timedelta(seconds=5.9)
+    life = lived_by_rfc(slow, own=None, spare=0.0, now=NOW)
+    assert (life.age, life.fresh) == (15.0, 45.0)
+
+
+# -- what is kept of it ----------------------------------------------------------------------------
+
+
+def test_an_answer_is_kept_without_the_fields_of_its_connection() -> None:
+    headers = {
+        "Connection": "X-Hop, close", "X-Hop": "1", "X-End": "2", "Keep-Alive": "timeout=5",
+        "Transfer-Encoding": "chunked", "Upgrade": "h2c", "Proxy-Authenticate": "Basic",
+        "Cache-Control": 'no-cache="X-Private", max-age=5', "X-Private": "3", "Content-Type": "a/b",
+    }  # fmt: skip
+    kept = {name.lower() for name in headers} - unkept(headers)
+    assert kept == {"x-end", "cache-control", "content-type"}
+    assert unkept({"Content-Type": "a/b", "Cache-Control": "no-cache"}) == set()
+
+
+def test_whoever_understands_the_status_may_keep_what_only_those_may() -> None:
+    control = {"Cache-Control": "no-store, must-understand, max-age=60"}
+    assert is_keepable(answer(200, control), by_rfc=True) is True
+    assert is_keepable(answer(599, control), by_rfc=True) is False
+    assert is_keepable(answer(200, control), by_rfc=False) is False
+    assert is_keepable(answer(200, {"Cache-Control": "no-store"}), by_rfc=True) is False
+
+
+# -- dates -----------------------------------------------------------------------------------------
+
+AUGUST_18 = 2_544_400_878.0  # Thu, 18 Aug 2050 02:01:18 GMT
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "Thu, 18 Aug 2050 02:01:18 GMT",
+        "Thursday, 18-Aug-50 02:01:18 GMT",
+        "Thu Aug 18 02:01:18 2050",
+        "THU, 18 Aug 2050 02:01:18 GMT",
+        "Thu, 18 AUG 2050 02:01:18 gMT",
+        "Thu, 18 Aug 2050 02:01:18 UTC",
+        "Thu, 18 Aug 50 02:01:18 GMT",
+        "Thu 18 Aug 2050 02:01:18 GMT",
+        "Thu, 18  Aug  2050 02:01:18 GMT",
+        "Thu, 18-Aug-2050 02:01:18 GMT",
+        "Thu, 18 Aug 2050 02.01.18 GMT",
+        "Thu, 18 Aug 2050 2:01:18 GMT",
+        "Wed, 17 Aug 2050 22:01:18 -0400",
+        "Thu, 18 Aug 2050 02:01:18 AEST",
+    ],
+)
+def test_a_date_is_read_however_it_is_spelt(spelling: str) -> None:
+    assert instant(spelling, now=NOW) == AUGUST_18
+
+
+def test_a_year_of_two_digits_is_never_far_ahead() -> None:
+    for year, meant in ((23, 2023), (73, 2073), (74, 1974), (94, 1994), (0, 2000)):
+        spelt = f"Monday, 06-Nov-{year:02} 08:49:37 GMT"
+        expected = datetime(meant, 11, 6, 8, 49, 37, tzinfo=timezone.utc).timestamp()
+        assert instant(spelt, now=NOW) == expected, spelt
+    assert instant("Sunday, 06-Nov-94 08:49:37 GMT") == 784_111_777.0
+
+
+@pytest.mark.parametrize("value", ["12", "0", "007", "", "-1", "1.0", "a", "1 2", None, "٣"])
+def test_seconds_are_digits_and_nothing_else(value: str | None) -> None:
+    is_number = value in ("12", "0", "007")
+    assert seconds(value) == (int(value or 0) if is_number else None)

@@ -1,0 +1,81 @@
+"""Why a call would be answered from the cache, or would not: one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..pipeline import Call
+from ..stores.entry import Entry
+from .cache import Cache, chosen
+from .demands import Demands
+from .offcuts import offcut
+from .validation import conditions
+
+__all__ = ["explained"]
+
+
+def explained(cache: Cache, call: Call, *, clock: Callable[[], float]) -> str:
+    """What would become of ``call`` now; nothing is asked, and nothing changes."""
+    if call.method not in ("GET", "HEAD"):
+        return f"a miss: {call.method} is never answered from the cache"
+    if not call.use_cache:
+        return "a miss: the call says use_cache=False"
+    if call.key is None:
+        return (
+            "a miss: it is shared with nobody, since it has a body, files, a stream, hooks of its "
+            "own, or something that cannot be named"
+        )
+    if call.cache_key is None:
+        return f"a miss: in TTL mode {call.method} is not answered from the cache"
+    variants = cache.answers.peek(call.cache_key)
+    entry = chosen(variants, call)
+    if entry is None:
+        return _unchosen(cache, call, variants)
+    return _judged(cache, call, entry, clock())
+
+
+def _unchosen(cache: Cache, call: Call, variants: tuple[Entry, ...]) -> str:
+    if variants:
+        names = sorted({name for entry in variants for name, _ in entry.chosen_by})
+        return f"a miss: what is kept varies on {', '.join(names)}, and is for other values"
+    others = sum(
+        any(entry.resource == call.resource for entry in cache.answers.peek(key))
+        for key in cache.answers
+    )
+    if others:
+        return (
+            f"a miss: what is kept of this URL ({others}) is for another query, caller, or header "
+            "that tells callers apart"
+        )
+    return "a miss: nothing is kept of this URL"
+
+
+def _judged(cache: Cache, call: Call, entry: Entry, now: float) -> str:
+    demands = cache.demands(call)
+    left = entry.fresh_until - now
+    how = _time(left)
+    if cache.will_do(entry, demands, now=now):
+        if offcut(call, demands, entry.snapshot) is None:
+            return "a miss: only the origin can tell what the request asks for"
+        if left > 0:
+            return f"a hit: it is {how}"
+        if -left <= demands.max_stale:
+            return f"a hit: it is {how}, and the request takes that (max-stale)"
+        return f"a hit: it is {how}, and asked for in the background (stale-while-revalidate)"
+    if demands.no_cache:
+        return f"a miss: it is {how}, but the request wants the origin's word"
+    if left > 0:
+        return f"a miss: it is {how}, and {now - entry.born:.0f} s old: {_wish(demands)}"
+    asked = " and ".join(conditions(entry)) if cache.may_ask(call) else ""
+    what = f"the origin is asked whether it has changed ({asked})" if asked else "it is asked for"
+    return f"a miss: it is {how}, and {what}"
+
+
+def _time(left: float) -> str:
+    return f"fresh for another {left:.0f} s" if left > 0 else f"stale for {-left:.0f} s"
+
+
+def _wish(demands: Demands) -> str:
+    if demands.min_fresh:
+        return f"the request wants it fresh for {demands.min_fresh:.0f} s"
+    return f"the request wants it no older than {demands.max_age or 0:.0f} s"
