@@ -19,7 +19,7 @@ from .memo import Memo
 from .naming import makes_somebody, says_what
 from .preparing import STOCK, Template
 
-__all__ = ["Asker", "Askers", "Voice", "frozen_auth", "is_plain"]
+__all__ = ["UNNAMED", "Asker", "Askers", "Voice", "frozen_auth", "is_plain"]
 
 _MOST = 256  # askers, and templates and settings of each
 _EMPTY = frozen({})
@@ -146,20 +146,27 @@ def is_plain(auth: tuple[Any, ...] | None) -> bool:
     if auth is None:
         return True
     kind, *parts = auth
-    return kind != HTTPDigestAuth.__name__ and all(type(part) in (str, bytes) for part in parts)
+    is_static = kind not in (HTTPDigestAuth.__name__, *UNNAMED)
+    return is_static and all(type(part) in (str, bytes) for part in parts)
 
 
+UNNAMED = ("unnamed",)  # stands for credentials of which nobody can tell whose they are
 _KINDS = {kind.__name__: kind for kind in (HTTPBasicAuth, HTTPProxyAuth, HTTPDigestAuth)}
 
 
-def frozen_auth(auth: Any) -> tuple[Any, ...] | None:
-    """The credentials that requests would make of ``auth``, or ``Unnamable`` is raised."""
+def frozen_auth(auth: Any, *, lenient: bool = False) -> tuple[Any, ...] | None:
+    """The credentials that requests would make of ``auth``.
+
+    Where they have no name, ``Unnamable`` is raised; ``lenient``: that is ``UNNAMED``.
+    """
     if auth is None:
         return None
     if isinstance(auth, tuple) and len(auth) == 2:
         return ("basic", *[frozen(part) for part in auth])
     if type(auth) in _KINDS.values():
         return (type(auth).__name__, frozen(auth.username), frozen(auth.password))
+    if lenient:
+        return UNNAMED
     raise Unnamable(f"auth of type {type(auth).__name__}")  # it may change who asks at any time
 
 

@@ -18,7 +18,7 @@ import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
-from .askers import Askers, frozen_auth, is_plain
+from .askers import UNNAMED, Askers, frozen_auth, is_plain
 from .keys import ALL_COOKIES, REDIRECTS, Unnamable, digest, frozen, thawed
 from .memo import Memo
 from .preparing import Template, merged_cookies, prepared_url
@@ -91,7 +91,7 @@ class Identity:
     ) -> Question | None:  # fmt: skip
         """What ``session.request(**arguments)`` asks; None: it has no exact words."""
         try:
-            raw = (*self._raw(session, method, arguments), share)
+            raw = self._raw(session, method, arguments, share)
             return self._known.get(raw) or self._known.keep(raw, self._asked(raw))
         except (Unnamable, *_UNREADABLE):
             return None
@@ -100,6 +100,8 @@ class Identity:
         question = Question(raw)
         if question.share is None and self._sharing:
             question.share = self._sharing.name(question.url)
+        if question.auth == UNNAMED and not question.share:
+            raise Unnamable("auth that has no name")
         return question
 
     def name(
@@ -124,7 +126,10 @@ class Identity:
         except (Unnamable, *_UNREADABLE):
             return None
 
-    def _raw(self, session: requests.Session, method: str, arguments: Mapping[str, Any]) -> _Raw:
+    def _raw(
+        self, session: requests.Session, method: str, arguments: Mapping[str, Any],
+        share: str | None,
+    ) -> _Raw:  # fmt: skip
         given = arguments.get
         url, params, headers, auth = given("url"), given("params"), given("headers"), given("auth")
         auth = session.auth if auth is None else auth
@@ -134,12 +139,13 @@ class Identity:
             url if type(url) is str else frozen(url),
             None if params is None else frozen(params),
             None if headers is None else frozen(headers),
-            None if auth is None else frozen_auth(auth),
+            None if auth is None else frozen_auth(auth, lenient=bool(share or self._sharing)),
             _jars(session.cookies, given("cookies")),
             frozen(given("allow_redirects", True)),
             options if options == _NOT_GIVEN else tuple(map(frozen, options)),
             self._ways.number(session, url),
             self.askers.of(session),
+            share,
         )
 
 
