@@ -295,6 +295,34 @@ def test_a_stream_that_breaks_in_time_breaks_as_ever(
     assert_over(session)
 
 
+def test_a_watch_that_goes_on_never_cuts_what_is_somebody_elses_by_then(
+    api_server: ApiServer,
+) -> None:
+    """Streams end about when their deadlines come; their connections go on to other calls."""
+    api_server.route("/x", Reply(body="x" * 3, drip=(1, 0.005)))
+    over = threading.Event()
+
+    def stream(session: Session, seconds: float) -> tuple[int, int]:
+        whole = late = 0
+        while not over.is_set():
+            try:
+                with session.get(api_server.url("/x"), stream=True, deadline=seconds) as response:
+                    assert response.content == b"xxx"
+                whole += 1
+            except DeadlineExceeded:
+                late += 1
+        return whole, late
+
+    with ours(enable_cache=False) as session:
+        streams = [Caller(stream, session, 0.005 * number) for number in range(2, 8)]
+        for _ in range(300):
+            assert session.get(api_server.url("/y"), deadline=20.0).ok
+        over.set()
+        counts = [caller.value for caller in streams]
+        assert sum(late for _, late in counts) > 0
+        wait_until(lambda: session.get_stats()["connections"]["connections_in_use"] == 0)
+
+
 # -- real TLS -------------------------------------------------------------------------------------
 
 
