@@ -99,7 +99,8 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
     async def _answered(self, call: Call) -> Response:
         session = self.session
         engine = session.engine
-        known = engine.cache.known(call)
+        # A store that is read from afar is looked into on a thread.
+        known = engine.cache.known(call) if engine.cache.answers.is_near else None
         if known is not None:
             return await self._heard(call, lambda: known)
         call.began = engine.meter.begin()

@@ -131,6 +131,7 @@ class Engine:
         """For good: calls that sleep between attempts wake up and end."""
         self.closing.set()
         self.cache.refresher.close()
+        self.cache.answers.close()
 
     def reset_after_fork(self) -> None:
         """In a child: locks may be held by threads that exist no more, sockets are the parent's."""
@@ -158,6 +159,7 @@ class Engine:
         figures["rescued_requests"] = self.retry.rescued
         figures["rejected_requests"] = self.breakers.rejected
         figures["connections"] = self.adapter.statistics()
+        figures["store"] = self.cache.answers.figures()
         return figures
 
 

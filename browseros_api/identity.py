@@ -43,7 +43,9 @@ _MEMO = 4096  # names remembered at least; more where the cache holds more
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A call's key, the one its answer is kept under, its headers, and its URL without the query.
+    """A call's key, the one its answer is kept under, its headers, and its URL.
+
+    ``asked`` is the URL as it is sent, ``resource`` the same without its query.
 
     Among the headers, ``ALL_COOKIES`` stands for the cookies that only a redirect could ask for,
     ``REDIRECTS`` for whether they are followed.  Those that say who asks are missing where the
@@ -54,6 +56,7 @@ class Name:
     cache_key: str | None
     headers: Mapping[str, str]
     resource: str
+    asked: str
 
 
 class Identity:
@@ -181,7 +184,7 @@ def _named(
         fixed = {n: v for n, v in selecting.items() if makes_somebody(n) or says_what(n)}
         cache_key = digest("rfc", "1", asked, fixed, who)
     is_kept = by_rfc or method == "GET"
-    return Name(key, cache_key if is_kept else None, headers, asked.partition("?")[0])
+    return Name(key, cache_key if is_kept else None, headers, asked.partition("?")[0], asked)
 
 
 def _frozen_headers(headers: Any) -> Any:

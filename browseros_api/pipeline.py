@@ -31,8 +31,8 @@ class Call:
 
     ``key`` names the answer; ``None`` means that it is never shared (unsafe methods, bodies, files,
     streams, hooks of its own, options that cannot be named).  ``cache_key`` is what it is kept
-    under.  ``headers`` are those that will be sent, by lower-case name, and ``resource`` is the URL
-    without its query, both only with a key.
+    under.  ``headers`` are those that will be sent, by lower-case name, ``asked`` is the URL as it
+    will be sent, and ``resource`` that without its query, all only with a key.
     ``deadline`` is an instant of the session's clock, ``attempt_timeout`` the seconds that one
     attempt may take, ``patience`` the seconds of silence that the caller accepts (``None``: any).
     The last group is written while the call runs, by the one thread that runs it.
@@ -45,6 +45,7 @@ class Call:
     cache_key: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     resource: str = ""
+    asked: str = ""
     use_cache: bool = True
     cache_ttl: float | None = None
     deadline: float | None = None

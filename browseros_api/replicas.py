@@ -11,12 +11,12 @@ from requests.utils import get_encoding_from_headers
 
 from .keys import ALL_COOKIES, REDIRECTS, fingerprint
 
-__all__ = ["Replica", "Snapshot"]
+__all__ = ["OVERHEAD", "Replica", "Snapshot"]
 
 # What is the same for every reader and cannot be changed in place.
 _SHARED = ("_content", "_content_consumed", "status_code", "url", "encoding", "reason", "elapsed")
 # Measured cost of a snapshot besides its body and headers: jars, request, dictionaries, names.
-_OVERHEAD = 6 * 1024
+OVERHEAD = 6 * 1024
 
 
 class Replica(Response):
@@ -56,6 +56,8 @@ class Snapshot:
 
     __slots__ = ("_answer", "_choosers", "_history", "_next", "_state", "size")
 
+    _answer: Any  # _Parts, or the like of a snapshot that was restored
+
     def __init__(self, response: Response, *, is_hop: bool = False) -> None:
         self._state = {name: getattr(response, name) for name in _SHARED}
         self._answer = _Parts(response)
@@ -66,7 +68,7 @@ class Snapshot:
         body = self._state["_content"]
         headers = sum(len(name) + len(str(value)) for name, value in response.headers.items())
         hops = sum(hop.size for hop in self._history)
-        self.size: int = len(body or b"") + headers + hops + _OVERHEAD
+        self.size: int = len(body or b"") + headers + hops + OVERHEAD
 
     @property
     def status_code(self) -> int:

@@ -222,6 +222,7 @@ class Session(ResilienceMixin, requests.Session):
         """Close the connections; as in requests, the session may be used again."""
         for adapter in {id(adapter): adapter for adapter in self.adapters.values()}.values():
             adapter.close()  # once, though ours is mounted twice
+        self._engine.cache.answers.close()
 
 
 def _for_both(init: Callable[..., Any], ours: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..replicas import Snapshot
 
@@ -39,7 +39,10 @@ class Store(Protocol):
     """Where answers are kept: under a key, in variants that request headers choose between.
 
     What cannot be read is not there: nothing here raises because of what is kept, or where.
+    ``is_near`` says whether looking takes microseconds, so that nobody need do it on a thread.
     """
+
+    is_near: bool
 
     def get(self, key: str) -> tuple[Entry, ...]:
         """All variants whose time is not over, the latest first; this makes the key recent."""
@@ -89,6 +92,10 @@ class Store(Protocol):
     @property
     def bytes(self) -> int:
         """Size of all that is kept, about."""
+        ...
+
+    def figures(self) -> dict[str, Any]:
+        """What there is to tell of it in statistics, by name."""
         ...
 
     def close(self) -> None:
