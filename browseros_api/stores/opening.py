@@ -2,111 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from ..checks import at_least, checked_keys
 from ..settings import Settings
-from .archive import Archive
 from .entry import Store
-from .front import Front
-from .instants import Instants
 from .memory import MemoryStore
-from .redis import RedisShelf
-from .seal import Seal
-from .shelf import Shelf
-from .sheltered import Sheltered
-from .sqlite import SQLiteShelf
 
 __all__ = ["open_store"]
-
-_FRONT_SECONDS = 1.0
-_FRONT_BYTES = 8 * 1024 * 1024
-
-# What redis-py calls it, for each scheme.
-_REDIS = {
-    "redis": "redis",
-    "rediss": "rediss",
-    "redis+unix": "unix",
-    "valkey": "redis",
-    "valkeys": "rediss",
-    "valkey+unix": "unix",
-}
-# Options in a URL that are for redis-py; whatever else it could be told is for us to say.
-_CONNECTING = frozenset(
-    {"db", "ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"}
-)
-_OURS = {"namespace": "browseros_api", "front": "1"}
 
 
 def open_store(
     settings: Settings, *, clock: Callable[[], float], wall: Callable[[], float] = time.time
 ) -> Store:
-    """The store that ``settings.store`` names; nothing is opened before it is used.
+    """The store that ``settings.store`` names; no file and no connection is opened before its use.
 
     Raises:
         ValueError: the URL, or ``store_key``, is not of a kind that is allowed.
         ImportError: a library is missing; the message names the extra.
     """
-    scheme = settings.store.partition("://")[0]
-    keys = checked_keys("store_key", settings.store_key)
-    seal = None if keys is None else Seal(keys)
-    if scheme == "memory":
+    if settings.store == "memory://":
         return MemoryStore(
             max_entries=settings.cache_max_entries,
             max_bytes=settings.cache_max_bytes,
             clock=clock,
         )
-    instants = Instants(clock, wall=wall)
-    if scheme == "sqlite":
-        return _archive(_sqlite(settings, instants), instants=instants, seal=seal)
-    shelf, seconds = _redis(settings, instants)
-    archive = _archive(shelf, instants=instants, seal=seal)
-    if not seconds:
-        return archive
-    size = min(_FRONT_BYTES, settings.cache_max_bytes)
-    return Front(archive, seconds=seconds, max_bytes=size, clock=clock)
+    from .beyond import store_beyond  # noqa: PLC0415  (what few need is not loaded for all)
 
-
-def _archive(shelf: Shelf, *, instants: Instants, seal: Seal | None) -> Archive:
-    return Archive(Sheltered(shelf, clock=instants.clock), instants=instants, seal=seal)
-
-
-def _sqlite(settings: Settings, instants: Instants) -> SQLiteShelf:
-    path = settings.store.removeprefix("sqlite://")
-    if not path.startswith("/") or path.endswith("/") or set("?#") & set(path):
-        raise ValueError(
-            "store must be 'sqlite:///relative/path.db' or 'sqlite:////absolute/path.db'"
-        )
-    return SQLiteShelf(
-        os.path.abspath(os.path.expanduser(path[1:])),
-        instants=instants,
-        max_bytes=settings.cache_max_bytes,
-        timeout=settings.store_timeout,
-    )
-
-
-def _redis(settings: Settings, instants: Instants) -> tuple[RedisShelf, float]:
-    """The shelf, and for how many seconds what was read there is used without asking."""
-    url = urlsplit(settings.store)
-    options = dict(parse_qsl(url.query, keep_blank_values=True))
-    if unknown := sorted(options.keys() - _CONNECTING - _OURS.keys()):
-        allowed = ", ".join(sorted(_CONNECTING | _OURS.keys()))
-        raise ValueError(f"store has no option {unknown[0]!r}; there are {allowed}")
-    ours = {name: options.pop(name, default) for name, default in _OURS.items()}
-    if not ours["namespace"]:
-        raise ValueError("store: namespace must not be empty")
-    try:
-        seconds = at_least("front", float(ours["front"]))
-    except ValueError:
-        raise ValueError("store: front must be a number of seconds, or 0") from None
-    address = url._replace(scheme=_REDIS[url.scheme], query=urlencode(options)).geturl()
-    shelf = RedisShelf(
-        address,
-        namespace=ours["namespace"],
-        instants=instants,
-        timeout=settings.store_timeout,
-    )
-    return shelf, seconds
+    return store_beyond(settings, clock=clock, wall=wall)
