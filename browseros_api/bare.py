@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from requests import PreparedRequest
 from requests.cookies import RequestsCookieJar
@@ -20,8 +19,7 @@ from .replicas import OVERHEAD, Snapshot
 __all__ = ["Bare", "asked_as", "bared", "requests_of", "restored"]
 
 
-@dataclass(frozen=True, slots=True)
-class Bare:
+class Bare(NamedTuple):
     """An answer, or a redirect on the way to it.
 
     ``url`` is None where it is that of the call that asks, ``elapsed`` is in seconds, ``following``

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 from ..bare import bared, requests_of, restored
@@ -114,7 +113,7 @@ class Archive:
             entry.fresh_until + offset,
             entry.expires + offset,
             entry.chosen_by,
-            (replace(hops[0], url=None), *hops[1:]),
+            (hops[0]._replace(url=None), *hops[1:]),
         )
         raw = encoded(record)
         return raw if self._seal is None else self._seal.closed(raw)

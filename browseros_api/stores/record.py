@@ -14,9 +14,8 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from dataclasses import dataclass
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ..bare import Bare
 
@@ -31,8 +30,7 @@ _LATEST = 253_402_300_800.0  # the year 10000, in epoch seconds
 Chosen = tuple[tuple[str, str | None], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """An answer and what must be known to use it; instants are epoch seconds."""
 
     key: str
@@ -111,15 +109,15 @@ def _record(head: Any, raw: bytes, at: int) -> Record:
 def _bare(told: Any, body: bytes) -> Bare:
     following = told["following"]
     return Bare(
-        status_code=_number(told["status"], 100, 999),
-        reason=_text(told["reason"]),
-        url=_text(told["url"]),
-        method=_is(str, told["method"]),
-        headers=_pairs(told["headers"]),
-        encoding=_text(told["encoding"]),
-        elapsed=_between(told["elapsed"], 0.0, 1e9),
-        following=None if following is None else _pairs([following])[0],
-        body=body,
+        _number(told["status"], 100, 999),
+        _text(told["reason"]),
+        _text(told["url"]),
+        _is(str, told["method"]),
+        _pairs(told["headers"]),
+        _text(told["encoding"]),
+        _between(told["elapsed"], 0.0, 1e9),
+        None if following is None else _pairs([following])[0],
+        body,
     )
 
 

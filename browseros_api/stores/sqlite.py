@@ -61,16 +61,16 @@ class SQLiteShelf:
         now = self._now()
         rows = self._with(
             lambda database: database.execute(
-                "SELECT variant, record, used FROM answers WHERE key = ? AND expires > ?"
-                " ORDER BY id DESC",
+                "SELECT id, variant, record, used FROM answers WHERE key = ? AND expires > ?",
                 (key, now),
             ).fetchall()
         )
-        if is_use and rows and rows[0][2] < now - _COARSE:
+        rows.sort(reverse=True)  # here it is cheaper
+        if is_use and rows and rows[0][3] < now - _COARSE:
             self._touched[key] = int(now)
             if len(self._touched) >= _MOST_TOUCHED:
                 self._write(lambda _: None)
-        return [(variant, record) for variant, record, _ in rows]
+        return [(variant, record) for _, variant, record, _ in rows]
 
     def keys(self) -> Iterator[str]:
         """The keys there were a moment ago."""
@@ -194,11 +194,9 @@ class SQLiteShelf:
     def _with(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """``work`` done with a connection; if the file is broken, then with a new file."""
         try:
-            with self._file.lent() as database:
-                return work(database)
+            return self._file.using(work)
         except sqlite3.DatabaseError as error:
             if not is_broken(error):
                 raise
         self._file.replace()
-        with self._file.lent() as database:
-            return work(database)
+        return self._file.using(work)

@@ -7,11 +7,14 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable
+from typing import TypeVar
 
 from ..journal import LOGGER
 
 __all__ = ["SQLiteFile", "is_broken", "is_busy"]
+
+T = TypeVar("T")
 
 _APPLICATION = 0x62617069  # "bapi", in the file's header: what tells our files from others
 _VERSION = 1  # of the schema
@@ -90,12 +93,11 @@ class SQLiteFile:
             idle, self._idle[:] = self._idle[:], []
         _close_all(idle)
 
-    @contextlib.contextmanager
-    def lent(self) -> Iterator[sqlite3.Connection]:
-        """A connection for one thread; after an error it is not used again."""
+    def using(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """``work`` done with a connection of its own; after an error that is not used again."""
         connection = self._connection()
         try:
-            yield connection.database
+            result = work(connection.database)
         except BaseException:
             connection.database.close()
             raise
@@ -104,6 +106,7 @@ class SQLiteFile:
                 self._idle.append(connection)
         if not is_kept:
             connection.database.close()
+        return result
 
     def _connection(self) -> _Lent:
         try:
@@ -136,9 +139,7 @@ class SQLiteFile:
         with self._repairing:
             self.close()
             try:
-                with self.lent() as database:
-                    (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
-                if found == "ok":
+                if self.using(_is_sound):
                     return
             except sqlite3.DatabaseError as error:
                 if not is_broken(error):
@@ -151,6 +152,10 @@ class SQLiteFile:
             with contextlib.suppress(FileNotFoundError):
                 os.replace(self.path, aside)
             LOGGER.warning("%s was broken and is now %s; the cache is empty", self.path, aside)
+
+
+def _is_sound(database: sqlite3.Connection) -> bool:
+    return bool(database.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
 
 
 def is_broken(error: sqlite3.Error) -> bool:
