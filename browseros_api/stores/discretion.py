@@ -55,7 +55,8 @@ def _secrets(request: Any) -> Iterator[str]:
         if name.lower() == "cookie":
             yield from (pair.partition("=")[2].strip(' "') for pair in text.split(";"))
         elif is_secret(name):
-            yield from (text, _credentials(text))
+            yield text
+            yield from _credentials(text)
     url = str(request.url)
     for pair in re.split("[?&;/#]", url):
         name, _, value = pair.partition("=")
@@ -65,13 +66,13 @@ def _secrets(request: Any) -> Iterator[str]:
     yield unquote(place.password or place.username or "")
 
 
-def _credentials(value: str) -> str:
-    """Of a header's value what stands behind its scheme; of a name and a password, the latter."""
+def _credentials(value: str) -> Iterator[str]:
+    """Of a header's value what stands behind its scheme, and the password in that."""
     scheme, _, rest = value.partition(" ")
-    if scheme.lower() != "basic":
-        return rest
-    try:
-        name, _, password = base64.b64decode(rest).decode("utf-8", "replace").partition(":")
-    except ValueError:
-        return rest
-    return password or name
+    yield rest
+    if scheme.lower() == "basic":
+        try:
+            name, _, password = base64.b64decode(rest).decode("utf-8", "replace").partition(":")
+        except ValueError:
+            return
+        yield password or name
