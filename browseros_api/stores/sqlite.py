@@ -61,7 +61,7 @@ class SQLiteShelf:
         now = self._now()
         rows = self._with(
             lambda database: database.execute(
-                "SELECT id, variant, record, used FROM answers WHERE key = ? AND expires > ?",
+                "SELECT id, variant, CAST(record AS BLOB), used FROM answers WHERE key = ? AND expires > ?",
                 (key, now),
             ).fetchall()
         )
@@ -158,7 +158,8 @@ class SQLiteShelf:
     def clear(self) -> None:
         """Let go of everything, and of the place it took."""
         self._write(lambda database: database.execute("DELETE FROM answers"))
-        self._with(lambda database: database.execute("PRAGMA incremental_vacuum").fetchall())
+        # As a script: execute() would do one step of many.
+        self._with(lambda database: database.executescript("PRAGMA incremental_vacuum"))
 
     def expire(self) -> int:
         """Let go of those past their time; how many there were."""

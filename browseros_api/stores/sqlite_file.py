@@ -190,8 +190,13 @@ def _prepare(database: sqlite3.Connection, path: str) -> None:
             for statement in _SCHEMA:
                 database.execute(statement)
         database.execute("COMMIT")
+    database.text_factory = _text
     database.execute("PRAGMA synchronous = NORMAL")
     database.execute("PRAGMA cache_size = -512")
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")  # what is damaged is not found: no need to fail
 
 
 def _is_ours(database: sqlite3.Connection, path: str) -> bool:
