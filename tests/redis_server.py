@@ -85,8 +85,12 @@ class RedisServer:
         """Send one command on a connection of its own, and give what it answers."""
         import redis  # noqa: PLC0415  (an extra)
 
-        with contextlib.closing(redis.Redis(port=self.port, protocol=2)) as client:
-            return client.execute_command(*words)
+        connection = redis.Connection(host="127.0.0.1", port=self.port)
+        try:
+            connection.send_command(*words)
+            return connection.read_response()
+        finally:
+            connection.disconnect()
 
     def dump(self) -> bytes:
         """All it keeps, as it writes it to the disk, and uncompressed."""

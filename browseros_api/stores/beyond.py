@@ -87,7 +87,8 @@ def _redis(settings: Settings, instants: Instants) -> tuple[RedisShelf, float]:
         seconds = at_least("front", float(ours["front"]))
     except ValueError:
         raise ValueError("store: front must be a number of seconds, or 0") from None
-    address = url._replace(scheme=_REDIS[url.scheme], query=urlencode(options)).geturl()
+    query = f"?{urlencode(options)}" if options else ""
+    address = f"{_REDIS[url.scheme]}://{url.netloc}{url.path}{query}"
     shelf = RedisShelf(
         address,
         namespace=ours["namespace"],

@@ -29,12 +29,18 @@ return {}
 # ARGV: variant, record, milliseconds to keep it, milliseconds since it was born, most variants.
 WRITE = f"""{_NOW}
 local ttl, age, most = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then redis.call('UNLINK', KEYS[1]) end
-redis.call('HDEL', KEYS[1], ARGV[1])
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', KEYS[1]) end
 local changed = tonumber(redis.call('GET', KEYS[3]) or '-inf')
-if ttl < 1 or changed > now - age then return 0 end
+if ttl < 1 or changed > now - age then
+    redis.call('HDEL', KEYS[1], ARGV[1])
+    return 0
+end
 
-if redis.call('HLEN', KEYS[1]) > most then
+-- This comes before all other writing: behind it a server that is full would let everything pass.
+local turn = string.format('%0{TURN}.0f', time[1] * 1000000 + time[2])
+redis.call('HSET', KEYS[1], 'resource', KEYS[2], ARGV[1], turn .. ARGV[2])
+if redis.call('HLEN', KEYS[1]) > most + 1 then
     local held, oldest, first = redis.call('HGETALL', KEYS[1]), nil, nil
     for i = 1, #held, 2 do
         local turn = string.sub(held[i + 1], 1, {TURN})
@@ -45,8 +51,6 @@ if redis.call('HLEN', KEYS[1]) > most then
     redis.call('HDEL', KEYS[1], oldest)
 end
 
-local turn = string.format('%0{TURN}.0f', time[1] * 1000000 + time[2])
-redis.call('HSET', KEYS[1], 'resource', KEYS[2], ARGV[1], turn .. ARGV[2])
 local left = redis.call('PTTL', KEYS[1])
 if left < ttl then
     redis.call('PEXPIRE', KEYS[1], ttl)
