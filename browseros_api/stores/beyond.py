@@ -61,6 +61,8 @@ def _archive(shelf: Shelf, *, instants: Instants, seal: Seal | None) -> Archive:
 
 def _sqlite(settings: Settings, instants: Instants) -> SQLiteShelf:
     path = settings.store.removeprefix("sqlite://")
+    if path == "/:memory:":
+        raise ValueError("store must be 'memory://' to be in memory")
     if not path.startswith("/") or path.endswith("/") or set("?#") & set(path):
         raise ValueError(
             "store must be 'sqlite:///relative/path.db' or 'sqlite:////absolute/path.db'"
@@ -75,7 +77,11 @@ def _sqlite(settings: Settings, instants: Instants) -> SQLiteShelf:
 
 def _redis(settings: Settings, instants: Instants) -> tuple[RedisShelf, float]:
     """The shelf, and for how many seconds what was read there is used without asking."""
-    url = urlsplit(settings.store)
+    try:
+        url = urlsplit(settings.store)
+        _ = url.port  # read to be checked
+    except ValueError:  # whose message may show a password
+        raise ValueError("store must be like 'redis://host:6379/0'") from None
     options = dict(parse_qsl(url.query, keep_blank_values=True))
     if unknown := sorted(options.keys() - _CONNECTING - _OURS.keys()):
         allowed = ", ".join(sorted(_CONNECTING | _OURS.keys()))

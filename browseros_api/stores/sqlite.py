@@ -59,12 +59,11 @@ class SQLiteShelf:
     def read(self, key: str, *, is_use: bool) -> list[tuple[str, bytes]]:
         """Variants under ``key`` whose time is not over, and their records, the latest first."""
         now = self._now()
-        rows = self._with(
-            lambda database: database.execute(
-                "SELECT id, variant, CAST(record AS BLOB), used FROM answers WHERE key = ? AND expires > ?",
-                (key, now),
-            ).fetchall()
+        query = (
+            "SELECT id, variant, CAST(record AS BLOB), used FROM answers"
+            " WHERE key = ? AND expires > ?"
         )
+        rows = self._with(lambda database: database.execute(query, (key, now)).fetchall())
         rows.sort(reverse=True)  # here it is cheaper
         if is_use and rows and rows[0][3] < now - _COARSE:
             self._touched[key] = int(now)
