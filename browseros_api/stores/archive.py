@@ -14,7 +14,7 @@ from .entry import Entry
 from .instants import Instants
 from .record import Record, decoded, encoded
 from .seal import Seal
-from .shelf import Label, Shelf
+from .shelf import Label, Shelf, Turn
 
 __all__ = ["Archive"]
 
@@ -130,6 +130,14 @@ class Archive:
     def forget(self, resource: str) -> int:
         """Forget every key of one resource, whatever its query; how many there were."""
         return sum(self._shelf.forget(name) for name in self._names(resource))
+
+    def lease(self, key: str, holder: str, *, seconds: float) -> Turn:
+        """Whose turn it is to ask, among all that share the store."""
+        return self._shelf.lease(key, holder, seconds=seconds)
+
+    def release(self, key: str, holder: str, *, is_kept: bool) -> bool:
+        """``holder`` has asked; whether it was still leading."""
+        return self._shelf.release(key, holder, is_kept=is_kept)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..replicas import Snapshot
+from .shelf import Turn
 
 __all__ = ["MOST_VARIANTS", "Entry", "Store", "with_variant"]
 
@@ -67,6 +68,14 @@ class Store(Protocol):
 
     def forget(self, resource: str) -> int:
         """Forget every key of one resource, whatever its query; how many there were."""
+        ...
+
+    def lease(self, key: str, holder: str, *, seconds: float) -> Turn:
+        """Whose turn it is to ask, among all that share the store; see ``Shelf.lease``."""
+        ...
+
+    def release(self, key: str, holder: str, *, is_kept: bool) -> bool:
+        """``holder`` has asked; whether it was still leading."""
         ...
 
     def clear(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from cachetools import TTLCache
 
 from .entry import Entry, Store
+from .shelf import Turn
 
 __all__ = ["Front"]
 
@@ -81,6 +82,14 @@ class Front:
             return self._behind.forget(resource)
         finally:  # all of it: it is little, and soon there again
             self._let_go()
+
+    def lease(self, key: str, holder: str, *, seconds: float) -> Turn:
+        """Whose turn it is to ask, among all that share the store."""
+        return self._behind.lease(key, holder, seconds=seconds)
+
+    def release(self, key: str, holder: str, *, is_kept: bool) -> bool:
+        """``holder`` has asked; whether it was still leading."""
+        return self._behind.release(key, holder, is_kept=is_kept)
 
     def clear(self) -> None:
         """Forget everything."""

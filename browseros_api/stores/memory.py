@@ -9,6 +9,7 @@ from typing import Any
 from cachetools import Cache, TLRUCache
 
 from .entry import Entry, with_variant
+from .shelf import Turn
 
 __all__ = ["MemoryStore"]
 
@@ -108,6 +109,14 @@ class MemoryStore:
         """Forget every answer of one resource, whatever its query; how many there were."""
         with self._lock:
             return sum(self.delete(key) for key in list(self._by_resource.get(resource, ())))
+
+    def lease(self, key: str, holder: str, *, seconds: float) -> Turn:
+        """Nobody else is there."""
+        return Turn.GO
+
+    def release(self, key: str, holder: str, *, is_kept: bool) -> bool:
+        """There was nothing to lead."""
+        return False
 
     def clear(self) -> None:
         """Forget everything."""

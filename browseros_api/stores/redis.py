@@ -9,8 +9,8 @@ from typing import Any
 from ..journal import masked_url
 from .entry import MOST_VARIANTS
 from .instants import Instants
-from .redis_scripts import DROP, FORGET, MEASURE, READ, TURN, WRITE
-from .shelf import Label
+from .redis_scripts import DROP, FORGET, LEASE, MEASURE, READ, RELEASE, TURN, WRITE
+from .shelf import IN_VAIN, Label, Turn
 
 __all__ = ["RedisShelf"]
 
@@ -52,10 +52,10 @@ class RedisShelf:
             decode_responses=False,
             protocol=2,
         )
-        scripts = (READ, WRITE, DROP, FORGET, MEASURE)
-        self._read, self._write, self._drop, self._forget, self._measure = map(
-            self._client.register_script, scripts
-        )
+        script = self._client.register_script
+        self._read, self._write, self._drop = map(script, (READ, WRITE, DROP))
+        self._forget, self._measure = map(script, (FORGET, MEASURE))
+        self._lease, self._release = map(script, (LEASE, RELEASE))
 
     def reset_after_fork(self) -> None:
         """In a child: with connections of its own."""
@@ -106,6 +106,16 @@ class RedisShelf:
         """Let go of all keys of a resource, and for a while of what was born before; how many."""
         keys = [self._index(resource), self._change(resource), self._everything]
         return int(self._forget(keys=keys, args=[_REMEMBERED]))
+
+    def lease(self, key: str, holder: str, *, seconds: float) -> Turn:
+        """Whose turn it is to ask; a lease ends by the server's clock."""
+        name = f"{self._namespace}:lease:{key}"
+        return Turn[self._lease(keys=[name], args=[holder, int(1000 * seconds)]).decode()]
+
+    def release(self, key: str, holder: str, *, is_kept: bool) -> bool:
+        """``holder`` has asked; whether it was still leading."""
+        name = f"{self._namespace}:lease:{key}"
+        return bool(self._release(keys=[name], args=[holder, 0 if is_kept else 1000 * IN_VAIN]))
 
     def clear(self) -> None:
         """Let go of everything in the namespace."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DROP", "FORGET", "MEASURE", "READ", "TURN", "WRITE"]
+__all__ = ["DROP", "FORGET", "LEASE", "MEASURE", "READ", "RELEASE", "TURN", "WRITE"]
 
 TURN = 16  # digits before each record: microseconds of the server's clock when it was kept
 
@@ -94,4 +94,24 @@ for _, key in ipairs(few) do
     end
 end
 return {{count, math.floor(size * count / math.max(#few, 1))}}
+"""
+
+# KEYS: the lease.  ARGV: who wants it, milliseconds.  An empty one says that waiting is in vain.
+LEASE = """
+local holder = redis.call('GET', KEYS[1])
+if holder == '' then return 'GO' end
+if holder and holder ~= ARGV[1] then return 'WAIT' end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 'LEAD'
+"""
+
+# KEYS: the lease.  ARGV: who had it, milliseconds for which waiting is in vain, or 0.
+RELEASE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if tonumber(ARGV[2]) > 0 then
+    redis.call('SET', KEYS[1], '', 'PX', ARGV[2])
+else
+    redis.call('UNLINK', KEYS[1])
+end
+return 1
 """

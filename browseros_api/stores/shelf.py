@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol
 
-__all__ = ["Label", "Shelf"]
+__all__ = ["IN_VAIN", "Label", "Shelf", "Turn"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,17 @@ class Label:
     resource: str
     born: float
     expires: float
+
+
+IN_VAIN = 10  # seconds for which nobody waits for an answer of which the last was not kept
+
+
+class Turn(Enum):
+    """What somebody is to do who needs an answer that is not there, and that others may need."""
+
+    LEAD = "ask for it, and tell the others when that has ended"
+    WAIT = "somebody else is asking: it may be there soon"
+    GO = "ask for it: there is nothing to wait for"
 
 
 class Shelf(Protocol):
@@ -50,6 +62,17 @@ class Shelf(Protocol):
 
     def forget(self, resource: str) -> int:
         """Let go of all keys of a resource; how many there were."""
+        ...
+
+    def lease(self, key: str, holder: str, *, seconds: float) -> Turn:
+        """Whose turn it is to ask; ``holder`` leads for ``seconds`` at most, and may lead on."""
+        ...
+
+    def release(self, key: str, holder: str, *, is_kept: bool) -> bool:
+        """``holder`` has asked; whether it was still leading.
+
+        If no answer was kept, there is nothing to wait for under ``key`` for some seconds.
+        """
         ...
 
     def clear(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from ..journal import LOGGER
-from .shelf import Label, Shelf
+from .shelf import Label, Shelf, Turn
 
 __all__ = ["Sheltered"]
 
@@ -62,6 +62,16 @@ class Sheltered:
         """At once, or as soon as it is back."""
         forget = self._shelf.forget
         return self._asked(lambda: forget(resource), otherwise=0, duty=("forget", resource))
+
+    def lease(self, key: str, holder: str, *, seconds: float) -> Turn:
+        """While it is down, nobody waits for anybody."""
+        lease = self._shelf.lease
+        return self._asked(lambda: lease(key, holder, seconds=seconds), otherwise=Turn.GO)
+
+    def release(self, key: str, holder: str, *, is_kept: bool) -> bool:
+        """If it is down, the lease ends by itself."""
+        release = self._shelf.release
+        return self._asked(lambda: release(key, holder, is_kept=is_kept), otherwise=False)
 
     def clear(self) -> None:
         """At once, or as soon as it is back."""

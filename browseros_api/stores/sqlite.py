@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 from .entry import MOST_VARIANTS
 from .instants import Instants
-from .shelf import Label
+from .shelf import IN_VAIN, Label, Turn
 from .sqlite_file import SQLiteFile, is_broken, is_busy
 
 __all__ = ["SQLiteShelf"]
@@ -91,14 +92,10 @@ class SQLiteShelf:
 
     def write(self, label: Label, record: bytes) -> bool:
         """Keep ``record``, unless somebody else is writing for too long."""
-        try:
-            return self._write(lambda database: self._put(database, label, record))
-        except sqlite3.OperationalError as error:
-            if is_busy(error):
-                return False
-            raise
+        put = partial(self._put, label=label, record=record)
+        return self._unless_busy(lambda: self._write(put), otherwise=False)
 
-    def _put(self, database: sqlite3.Connection, label: Label, record: bytes) -> bool:
+    def _put(self, database: sqlite3.Connection, *, label: Label, record: bytes) -> bool:
         now = self._now()
         if now - self._swept >= _COARSE:
             self._sweep(database, now)
@@ -154,6 +151,40 @@ class SQLiteShelf:
 
         return self._write(work)
 
+    def lease(self, key: str, holder: str, *, seconds: float) -> Turn:
+        """Whose turn it is to ask."""
+        now = self._now()
+
+        def held(database: sqlite3.Connection) -> Turn:
+            query = "SELECT holder FROM leases WHERE key = ? AND until > ?"
+            (who,) = database.execute(query, (key, now)).fetchone() or (holder,)
+            return Turn.GO if who is None else Turn.LEAD if who == holder else Turn.WAIT
+
+        def taken(database: sqlite3.Connection) -> Turn:
+            turn = held(database)
+            if turn is Turn.LEAD:
+                row = (key, holder, now + seconds)
+                database.execute("REPLACE INTO leases VALUES (?, ?, ?)", row)
+            return turn
+
+        turn = self._with(held)  # whoever only waits writes nothing
+        if turn is not Turn.LEAD:
+            return turn
+        return self._unless_busy(lambda: self._write(taken), otherwise=Turn.GO)
+
+    def release(self, key: str, holder: str, *, is_kept: bool) -> bool:
+        """``holder`` has asked; whether it was still leading."""
+        now = self._now()
+        query = (
+            "UPDATE leases SET holder = NULL, until = ? WHERE key = ? AND holder = ? AND until > ?"
+        )
+        values = (now if is_kept else now + IN_VAIN, key, holder, now)
+
+        def work(database: sqlite3.Connection) -> bool:
+            return database.execute(query, values).rowcount > 0
+
+        return self._unless_busy(lambda: self._write(work), otherwise=False)
+
     def clear(self) -> None:
         """Let go of everything, and of the place it took."""
         self._write(lambda database: database.execute("DELETE FROM answers"))
@@ -167,9 +198,19 @@ class SQLiteShelf:
     def _sweep(self, database: sqlite3.Connection, now: float) -> int:
         self._swept = now
         database.execute("DELETE FROM changes WHERE at < ?", (now - _REMEMBERED,))
+        database.execute("DELETE FROM leases WHERE until <= ?", (now,))
         return database.execute("DELETE FROM answers WHERE expires <= ?", (now,)).rowcount
 
     # -- the file --------------------------------------------------------------------------------
+
+    def _unless_busy(self, work: Callable[[], T], *, otherwise: T) -> T:
+        """For what may as well not be done, if others are writing for too long."""
+        try:
+            return work()
+        except sqlite3.OperationalError as error:
+            if is_busy(error):
+                return otherwise
+            raise
 
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if not self._writer.acquire(timeout=self._timeout):

@@ -25,6 +25,7 @@ _SCHEMA = (
     "DROP TABLE IF EXISTS answers",
     "DROP TABLE IF EXISTS totals",
     "DROP TABLE IF EXISTS changes",
+    "DROP TABLE IF EXISTS leases",
     """CREATE TABLE answers (
         id INTEGER PRIMARY KEY,  -- the order in which they were kept
         key TEXT NOT NULL,
@@ -48,6 +49,11 @@ _SCHEMA = (
         UPDATE totals SET bytes = bytes - old.size;
     END""",
     "CREATE TABLE changes (resource TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE leases (
+        key TEXT PRIMARY KEY,
+        holder TEXT,  -- none: waiting is in vain
+        until REAL NOT NULL
+    ) WITHOUT ROWID""",
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {_VERSION}",
 )

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from browseros_api.stores.shelf import Label
+from browseros_api.stores.shelf import Label, Turn
 from browseros_api.stores.sheltered import Sheltered
 from browseros_api.testing import FakeClock
 
@@ -54,6 +54,14 @@ class Shelf:
         for key in keys:
             del self.held[key]
         return len(keys)
+
+    def lease(self, key: str, holder: str, *, seconds: float) -> Turn:
+        self._ask("lease")
+        return Turn.LEAD
+
+    def release(self, key: str, holder: str, *, is_kept: bool) -> bool:
+        self._ask("release")
+        return True
 
     def clear(self) -> None:
         self._ask("clear")
@@ -110,6 +118,8 @@ ASKED: dict[str, tuple[Callable[[Sheltered], Any], Any]] = {
     "drop": (lambda s: s.drop("a"), False),
     "drop a variant": (lambda s: s.drop("a", "v"), False),
     "forget": (lambda s: s.forget("r"), 0),
+    "lease": (lambda s: s.lease("a", "x", seconds=1.0), Turn.GO),
+    "release": (lambda s: s.release("a", "x", is_kept=True), False),
     "clear": (lambda s: s.clear(), None),
     "expire": (lambda s: s.expire(), 0),
     "keys": (lambda s: list(s.keys()), []),
