@@ -54,6 +54,7 @@ class Call:
 
     began: float | None = None
     epoch: int = 0
+    took_off: float | None = None
     kept_before: int = 0
     attempts: int = 0
     from_cache: bool = False

@@ -76,7 +76,7 @@ class Cache:
         keeper = self.keeper
         if call.kept_before != keeper.kept and (known := self.known(call)) is not None:
             return known  # it landed between our look and our own taking off
-        call.epoch = keeper.changes.epoch
+        call.epoch, call.took_off = keeper.changes.epoch, self._clock()
         if call.cache_key is not None and call.use_cache:
             return self._asked(call, proceed)
         response = proceed(call)

@@ -104,6 +104,7 @@ class Keeper:
         is_kept = self.answers.put(
             call.cache_key,
             entry,
+            since=call.took_off,
             is_current=lambda: self.changes.has_none(call.resource, since=call.epoch),
         )
         if is_kept:

@@ -75,7 +75,10 @@ class Archive:
             record.chosen_by,
         )
 
-    def put(self, key: str, entry: Entry, *, is_current: Callable[[], bool] | None = None) -> bool:
+    def put(
+        self, key: str, entry: Entry, *, since: float | None = None,
+        is_current: Callable[[], bool] | None = None,
+    ) -> bool:  # fmt: skip
         """Keep ``entry``, if its time is not over and it may leave the process."""
         if is_current is not None and not is_current():
             return False
@@ -86,7 +89,8 @@ class Archive:
             return False
         offset = self._instants.offset()
         resource = self._names(entry.resource)[0]
-        label = Label(key, variant, resource, entry.born + offset, entry.expires + offset)
+        asked = entry.born if since is None else since
+        label = Label(key, variant, resource, asked + offset, entry.expires + offset)
         if not self._shelf.write(label, raw):
             return False
         if is_current is not None and not is_current():

@@ -53,10 +53,15 @@ class Store(Protocol):
         """The same for somebody who only looks: it makes nothing recent."""
         ...
 
-    def put(self, key: str, entry: Entry, *, is_current: Callable[[], bool] | None = None) -> bool:
+    def put(
+        self, key: str, entry: Entry, *, since: float | None = None,
+        is_current: Callable[[], bool] | None = None,
+    ) -> bool:  # fmt: skip
         """Keep ``entry`` in place of the variant with the same ``chosen_by``; whether it is kept.
 
         It is not if its time is over or it is too large; the one before goes in any case.
+        ``since`` is the instant at which it was asked for: if another process has forgotten its
+        resource since then, it is not kept either.
         ``is_current`` is quick, and asked in one go with keeping it: if it says no, nothing
         happens.  A store that cannot do that asks before, and again afterwards, and then deletes.
         """

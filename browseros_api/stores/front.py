@@ -62,10 +62,13 @@ class Front:
         """The same for somebody who only looks."""
         return self._behind.peek(key)
 
-    def put(self, key: str, entry: Entry, *, is_current: Callable[[], bool] | None = None) -> bool:
+    def put(
+        self, key: str, entry: Entry, *, since: float | None = None,
+        is_current: Callable[[], bool] | None = None,
+    ) -> bool:  # fmt: skip
         """Keep ``entry`` behind; it comes to the front when it is asked for."""
         try:
-            return self._behind.put(key, entry, is_current=is_current)
+            return self._behind.put(key, entry, since=since, is_current=is_current)
         finally:
             self._let_go(key)
 

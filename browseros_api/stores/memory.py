@@ -66,7 +66,10 @@ class MemoryStore:
         now = self._entries.timer()
         return tuple(entry for entry in variants if entry.expires > now)
 
-    def put(self, key: str, entry: Entry, *, is_current: Callable[[], bool] | None = None) -> bool:
+    def put(
+        self, key: str, entry: Entry, *, since: float | None = None,
+        is_current: Callable[[], bool] | None = None,
+    ) -> bool:  # fmt: skip
         """Keep ``entry``, if its time is not over and it is not larger than the store may be."""
         with self._lock, self._entries.timer as now:  # one instant for all that follows
             if is_current is not None and not is_current():

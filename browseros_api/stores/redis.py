@@ -93,7 +93,7 @@ class RedisShelf:
             self._change(label.resource),
             self._everything,
         ]
-        ttl, age = int(1000 * (label.expires - now)), int(1000 * (now - label.born))
+        ttl, age = int(1000 * (label.expires - now)), int(1000 * (now - label.since))
         arguments: list[Any] = [label.variant, record, ttl, age, MOST_VARIANTS]
         return bool(self._write(keys=keys, args=arguments))
 
@@ -103,7 +103,7 @@ class RedisShelf:
         return bool(self._drop(keys=[self._answer(key), self._everything], args=chosen))
 
     def forget(self, resource: str) -> int:
-        """Let go of all keys of a resource, and for a while of what was born before; how many."""
+        """Let go of all keys of a resource, and hold off what was asked for before; how many."""
         keys = [self._index(resource), self._change(resource), self._everything]
         return int(self._forget(keys=keys, args=[_REMEMBERED]))
 

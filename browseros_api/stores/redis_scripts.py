@@ -26,7 +26,7 @@ return {}
 """
 
 # KEYS: the answer, the index of its resource, the resource's last change, the index of everything.
-# ARGV: variant, record, milliseconds to keep it, milliseconds since it was born, most variants.
+# ARGV: variant, record, milliseconds to keep it and since it was asked for, most variants.
 WRITE = f"""{_NOW}
 local ttl, age, most = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local kind = redis.call('TYPE', KEYS[1]).ok

@@ -15,13 +15,13 @@ class Label:
     """What a shelf must know of a record that it cannot read.  Instants are epoch seconds.
 
     ``variant`` tells records of one key apart; ``resource`` stands for the URL by which they are
-    forgotten; ``born`` is when the answer was made by its server, ``expires`` when it may go.
+    forgotten; ``since`` is when the answer was asked for, ``expires`` when it may go.
     """
 
     key: str
     variant: str
     resource: str
-    born: float
+    since: float
     expires: float
 
 
@@ -52,7 +52,7 @@ class Shelf(Protocol):
     def write(self, label: Label, record: bytes) -> bool:
         """Keep ``record`` in place of the one with the same key and variant; whether it is kept.
 
-        It is not if its resource was forgotten after the answer was born, or if it is too large.
+        It is not if its resource was forgotten after it was asked for, or if it is too large.
         """
         ...
 

@@ -120,7 +120,7 @@ class SQLiteShelf:
 
     def _has_changed(self, database: sqlite3.Connection, label: Label) -> bool:
         query = "SELECT 1 FROM changes WHERE resource = ? AND at > ?"
-        return database.execute(query, (label.resource, label.born)).fetchone() is not None
+        return database.execute(query, (label.resource, label.since)).fetchone() is not None
 
     def _make_room(self, database: sqlite3.Connection) -> None:
         (excess,) = database.execute("SELECT bytes - ? FROM totals", (self._max_bytes,)).fetchone()
@@ -140,7 +140,7 @@ class SQLiteShelf:
         return self._write(lambda database: database.execute(query, (key, variant)).rowcount > 0)
 
     def forget(self, resource: str) -> int:
-        """Let go of all keys of a resource, and for a while of what was born before; how many."""
+        """Let go of all keys of a resource, and hold off what was asked for before; how many."""
 
         def work(database: sqlite3.Connection) -> int:
             database.execute("REPLACE INTO changes VALUES (?, ?)", (resource, self._now()))

@@ -107,6 +107,23 @@ def test_a_change_made_by_one_session_is_seen_by_the_others(
     assert second.get(url).from_cache is False  # type: ignore[attr-defined]
 
 
+def test_an_answer_that_another_process_has_made_old_on_its_way_is_not_kept(
+    made: Made, api_server: ApiServer
+) -> None:
+    first, second = made(), made()
+    url = api_server.url("/x")
+
+    def changed_meanwhile(request: Received) -> Reply:
+        if request.method == "GET" and api_server.hits("/x") == 1:
+            second.post(url)
+        return Reply(json=api_server.hits("/x"), headers=FRESH)
+
+    api_server.route("/x", changed_meanwhile)
+    first.get(url)  # sent before the change, answered after it
+    assert first.get(url).from_cache is False  # type: ignore[attr-defined]
+    assert first.get(url).from_cache is True  # type: ignore[attr-defined]
+
+
 def test_clearing_clears_for_all(made: Made, api_server: ApiServer) -> None:
     api_server.route("/x", Reply(json={"n": 1}, headers=FRESH))
     first, second = made(clock=FakeClock()), made()

@@ -228,11 +228,11 @@ def test_an_answer_of_before_a_change_that_another_process_made_is_not_kept(
     opened: Opener, clock: FakeClock
 ) -> None:
     first, second = opened(), opened()
-    under_way = entry(answer(b"old"), now=clock() - 5.0)
+    asked = clock() - 5.0
     second.forget(URL)
-    assert first.put(A, under_way) is False
+    assert first.put(A, entry(answer(b"old"), now=clock()), since=asked) is False
     clock.tick(5.0)
-    assert first.put(A, entry(answer(b"new"), now=clock() + 0.1)) is True
+    assert first.put(A, entry(answer(b"new")), since=clock() + 0.1) is True
 
 
 # -- the front -------------------------------------------------------------------------------------

@@ -132,12 +132,12 @@ def test_an_answer_of_before_a_change_that_another_process_made_is_not_kept(
     opened: Opener, clock: FakeClock
 ) -> None:
     first, second = opened(), opened()
-    under_way = entry(answer(b"old"), now=clock())
+    asked = clock()
     clock.tick(1.0)
     second.forget(URL)
-    assert first.put(A, under_way) is False
+    assert first.put(A, entry(answer(b"old"), now=clock()), since=asked) is False
     clock.tick(1.0)
-    assert first.put(A, entry(answer(b"new"), now=clock())) is True
+    assert first.put(A, entry(answer(b"new")), since=clock()) is True
     clock.tick(700.0)
     first.expire()
     assert query(Path(first._shelf.place.removeprefix("sqlite:///")), "SELECT * FROM changes") == []
