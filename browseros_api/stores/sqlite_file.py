@@ -6,6 +6,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import TypeVar
@@ -129,6 +130,17 @@ class SQLiteFile:
             connection.database.close()  # its file was moved away, or removed
 
     def _opened(self) -> _Lent:
+        until = time.monotonic() + self._timeout
+        while True:
+            try:
+                return self._opened_at_once()
+            # Two that begin at the same time: there SQLite does not wait by itself.
+            except sqlite3.OperationalError as error:
+                if not is_busy(error) or time.monotonic() >= until:
+                    raise
+            time.sleep(0.001)
+
+    def _opened_at_once(self) -> _Lent:
         _make(self.path)
         database = sqlite3.connect(
             self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False
@@ -207,9 +219,11 @@ def _text(raw: bytes) -> str:
 
 def _is_ours(database: sqlite3.Connection, path: str) -> bool:
     """Whether our tables are there; False if they may be made; else an error."""
+    database.execute("SAVEPOINT look")  # at one moment: another process may just be making them
     (application,) = database.execute("PRAGMA application_id").fetchone()
     (version,) = database.execute("PRAGMA user_version").fetchone()
     (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    database.execute("RELEASE look")
     if application == _APPLICATION and version <= _VERSION:
         return bool(version == _VERSION)
     if application or tables:

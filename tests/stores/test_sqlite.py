@@ -179,6 +179,26 @@ def _descriptors() -> list[str]:
     return found
 
 
+def test_many_may_begin_at_the_same_time(opened: Opener, tmp_path: Path) -> None:
+    for turn in range(10):
+        stores = [opened(tmp_path / f"{turn}.db") for _ in range(8)]
+        barrier = threading.Barrier(8)
+        kept: list[bool] = []
+
+        def begin(number: int) -> None:
+            barrier.wait(30)  # noqa: B023
+            kept.append(stores[number].put(key(str(number)), entry()))  # noqa: B023
+
+        threads = [threading.Thread(target=begin, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert kept == [True] * 8
+        for store in stores:
+            store.close()
+
+
 # -- bounds ----------------------------------------------------------------------------------------
 
 
