@@ -39,6 +39,7 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
     """``browseros_api.EnhancedAPIClient``, awaited: the same arguments, answers and errors.
 
     It belongs to no loop: calls may come from several, one after the other or at once.
+
     >>> async with EnhancedAPIClient("https://api.example.com") as client:   # doctest: +SKIP
     ...     users = await client.get("/users", params={"page": 1})
     """
@@ -100,9 +101,8 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
         return client._useful(await self._answered(call), call)
 
     async def _answered(self, call: Call) -> Response:
-        session = self.session
-        engine = session.engine
-        known = engine.cache.known(call)
+        engine = self.session.engine
+        known = engine.cache.known(call) if engine.cache.answers.is_near else None  # else: a thread
         if known is not None:
             return await self._heard(call, lambda: known)
         call.began = engine.meter.begin()

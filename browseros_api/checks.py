@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TypeVar
 
-__all__ = ["at_least", "check_timeout", "duration", "one_of", "whole"]
+__all__ = [
+    "at_least",
+    "check_store",
+    "check_timeout",
+    "checked_keys",
+    "duration",
+    "one_of",
+    "whole",
+]
 
 T = TypeVar("T")
 
+_STORES = (
+    "memory://",
+    "sqlite:///path.db",
+    *("redis://host:6379/0", "rediss://host:6379/0", "redis+unix:///path.sock"),
+    *("valkey://host:6379/0", "valkeys://host:6379/0", "valkey+unix:///path.sock"),
+)
 _LONGEST = 2_147_483.0  # seconds (24 days): more does not fit into a socket's timeout
 
 
@@ -68,3 +83,26 @@ def check_timeout(timeout: object) -> None:
             duration("timeout", part)
     elif not hasattr(timeout, "connect_timeout"):  # urllib3's Timeout has checked itself
         duration("timeout", timeout)
+
+
+def check_store(url: object) -> None:
+    """Raise unless it is the URL of a store; what is wrong behind ``://`` turns out later."""
+    if not isinstance(url, str):
+        raise TypeError(f"store must be a str, not of type {type(url).__name__}")
+    scheme, mark, rest = url.partition("://")
+    known = {form.partition("://")[0] for form in _STORES}
+    if not mark or scheme not in known or (scheme == "memory") != (not rest):
+        # The URL is not shown: it may hold a password.
+        raise ValueError(f"store must be like one of {', '.join(_STORES)}")
+
+
+def checked_keys(name: str, keys: object) -> tuple[str | bytes, ...] | None:
+    """``keys`` as a tuple, of one, of several, or of none at all."""
+    if keys is None:
+        return None
+    several = [keys] if isinstance(keys, (str, bytes)) else keys
+    if not isinstance(several, Sequence) or not all(isinstance(k, (str, bytes)) for k in several):
+        raise TypeError(f"{name} must be a str, bytes, or a sequence of them")
+    if not several:
+        raise ValueError(f"{name} must be None or at least one key")
+    return tuple(several)

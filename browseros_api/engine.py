@@ -134,6 +134,7 @@ class Engine:
         """For good: calls that sleep between attempts wake up and end."""
         self.closing.set()
         self.cache.refresher.close()
+        self.cache.answers.close()
 
     def reset_after_fork(self) -> None:
         """In a child: locks may be held by threads that exist no more, sockets are the parent's."""
@@ -164,6 +165,7 @@ class Engine:
         figures["refused_retries"] = 0 if self.budget is None else self.budget.refused
         figures["rejected_requests"] = self.breakers.rejected
         figures["connections"] = self.adapter.statistics()
+        figures["store"] = self.cache.answers.figures()
         return figures
 
 

@@ -32,7 +32,9 @@ _MEMO = 4096  # questions remembered at least; more where the cache holds more
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A call's key, the one its answer is kept under, its headers, and its URL without the query.
+    """A call's key, the one its answer is kept under, its headers, and its URL.
+
+    ``asked`` is the URL as it is sent, ``resource`` the same without its query.
 
     Among the headers, ``ALL_COOKIES`` stands for the cookies that only a redirect could ask for,
     ``REDIRECTS`` for whether they are followed.  Those that say who asks are missing where the
@@ -43,6 +45,7 @@ class Name:
     cache_key: str | None
     headers: Mapping[str, str]
     resource: str
+    asked: str
 
 
 class Question:
@@ -178,7 +181,7 @@ def _named(
         headers = {**headers, REDIRECTS: repr(question.way[0])}
         cache_key = digest("rfc", "2", asked, cookie, voice.whose)
     is_kept = by_rfc or question.method == "GET"
-    return Name(key, cache_key if is_kept else None, headers, asked.partition("?")[0])
+    return Name(key, cache_key if is_kept else None, headers, asked.partition("?")[0], asked)
 
 
 def _jars(own: Any, given: Any) -> tuple[Any, ...] | None:

@@ -36,8 +36,8 @@ class Call:
 
     ``key`` names the answer; ``None`` means that it is never shared (unsafe methods, bodies, files,
     streams, hooks of its own, options that cannot be named).  ``cache_key`` is what it is kept
-    under.  ``headers`` are those that will be sent, by lower-case name, and ``resource`` is the URL
-    without its query, both only with a key.
+    under.  ``headers`` are those that will be sent, by lower-case name, ``asked`` is the URL as it
+    will be sent, and ``resource`` that without its query, all only with a key.
     ``deadline`` is an instant of the session's clock, ``attempt_timeout`` the seconds that one
     attempt may take, ``patience`` the seconds of silence that the caller accepts (``None``: any).
     ``question`` is who asks for what, if there are exact words for it, and ``extra`` a header that
@@ -54,6 +54,7 @@ class Call:
     cache_key: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     resource: str = ""
+    asked: str = ""
     use_cache: bool = True
     cache_ttl: float | None = None
     deadline: float | None = None
@@ -65,6 +66,7 @@ class Call:
 
     began: float | None = None
     epoch: int = 0
+    took_off: float | None = None
     kept_before: int = 0
     attempts: int = 0
     reached: RequestState = NEVER_SENT

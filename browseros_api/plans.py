@@ -77,7 +77,7 @@ def planned(
         name = engine.identity.name_of(call.question, session, arguments)
         if name is not None:
             call.key, call.cache_key = name.key, name.cache_key
-            call.headers, call.resource = name.headers, name.resource
+            call.headers, call.resource, call.asked = name.headers, name.resource, name.asked
     return call
 
 

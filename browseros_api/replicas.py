@@ -11,12 +11,12 @@ from requests.utils import get_encoding_from_headers
 
 from .keys import ALL_COOKIES, REDIRECTS, fingerprint
 
-__all__ = ["Replica", "Snapshot"]
+__all__ = ["OVERHEAD", "Replica", "Snapshot"]
 
 # What is the same for every reader and cannot be changed in place.
 _SHARED = ("_content", "_content_consumed", "status_code", "url", "encoding", "reason", "elapsed")
 # Measured cost of a snapshot besides its body and headers: jars, request, dictionaries, names.
-_OVERHEAD = 6 * 1024
+OVERHEAD = 6 * 1024
 
 
 class Replica(Response):
@@ -56,16 +56,19 @@ class Snapshot:
 
     __slots__ = ("_answer", "_choosers", "_history", "_next", "_state", "size")
 
-    def __init__(self, response: Response) -> None:
+    _answer: Any  # _Parts, or the like of a snapshot that was restored
+
+    def __init__(self, response: Response, *, is_hop: bool = False) -> None:
         self._state = {name: getattr(response, name) for name in _SHARED}
         self._answer = _Parts(response)
-        self._history = tuple(Snapshot(hop) for hop in response.history)
+        redirects = [] if is_hop else response.history
+        self._history = tuple(Snapshot(hop, is_hop=True) for hop in redirects)
         self._choosers = _choosers(response)
         self._next = _copied(getattr(response, "_next", None))  # pickling loses it
         body = self._state["_content"]
         headers = sum(len(name) + len(str(value)) for name, value in response.headers.items())
         hops = sum(hop.size for hop in self._history)
-        self.size: int = len(body or b"") + headers + hops + _OVERHEAD
+        self.size: int = len(body or b"") + headers + hops + OVERHEAD
 
     @property
     def status_code(self) -> int:
@@ -191,13 +194,21 @@ def _headers(snapshot: Snapshot, replica: Replica) -> CaseInsensitiveDict[str]:
     return headers
 
 
+def _replicas(hops: tuple[Snapshot, ...], from_cache: bool) -> list[Replica]:
+    """Copies of redirects; the history of each are those before it, as in requests."""
+    copies: list[Replica] = []
+    for hop in hops:
+        copy = hop.replica(from_cache=from_cache)
+        copy.history = [*copies]
+        copies.append(copy)
+    return copies
+
+
 _COPIES: dict[str, Callable[[Snapshot, Replica], Any]] = {
     "headers": _headers,
     "cookies": lambda snapshot, _: snapshot._answer.cookies.copy(),
     "connection": lambda snapshot, _: snapshot._answer.connection,
     "request": lambda snapshot, _: _copied(snapshot._answer.request),
-    "history": lambda snapshot, replica: [
-        hop.replica(from_cache=replica.from_cache) for hop in snapshot._history
-    ],
+    "history": lambda snapshot, replica: _replicas(snapshot._history, replica.from_cache),
     "_next": lambda snapshot, _: _copied(snapshot._next),
 }

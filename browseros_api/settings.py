@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from .checks import at_least, check_timeout, duration, one_of, whole
+from .checks import (
+    at_least,
+    check_store,
+    check_timeout,
+    checked_keys,
+    duration,
+    one_of,
+    whole,
+)
 from .sharing import checked_shares
 
 __all__ = ["RetryBudget", "Settings", "Timeouts"]
@@ -64,6 +72,9 @@ class Settings:
         cache_max_entries: bound of the number of answers kept.
         cache_max_bytes: bound of their size together.
         cache_max_entry_bytes: an answer larger than this is not kept.
+        store: where answers are kept: ``"memory://"``, ``"sqlite:///a.db"``, ``"redis://host/0"``.
+        store_timeout: how long a call waits for a store outside of memory, at each step.
+        store_key: a Fernet key that encrypts what is kept there, or several that can read it.
         enable_deduplication: whether identical calls in flight become one.
         enable_circuit_breaker: whether an endpoint that keeps failing is left alone for a while.
         failure_threshold: consecutive failures that open an endpoint's circuit.
@@ -100,6 +111,9 @@ class Settings:
     cache_max_entries: int = 1024
     cache_max_bytes: int = 64 * 1024 * 1024
     cache_max_entry_bytes: int = 5 * 1024 * 1024
+    store: str = field(default="memory://", repr=False)  # it may hold a password
+    store_timeout: float = 0.05
+    store_key: str | bytes | Sequence[str | bytes] | None = field(default=None, repr=False)
     enable_deduplication: bool = True
     enable_circuit_breaker: bool = True
     failure_threshold: int = 5
@@ -118,7 +132,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("attempt_timeout", "deadline", "pool_timeout"):
             self._set(name, duration(name, getattr(self, name)))
-        for name in ("keepalive_timeout", "recovery_timeout"):
+        for name in ("keepalive_timeout", "recovery_timeout", "store_timeout"):
             self._set(name, duration(name, getattr(self, name), optional=False))
         for name in _SECONDS:
             self._set(name, at_least(name, getattr(self, name)))
@@ -147,6 +161,8 @@ class Settings:
         check_timeout(self.timeout)
         if self.share is not None:
             self._set("share", checked_shares(self.share))
+        check_store(self.store)
+        self._set("store_key", checked_keys("store_key", self.store_key))
         self._refuse_contradictions()
 
     def _refuse_contradictions(self) -> None:

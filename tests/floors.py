@@ -12,10 +12,10 @@ __all__ = ["FAMILIES", "FLOORS", "LONGEST", "WRAPPED", "House", "Module", "looks
 # Which floor each module or package stands on; the root package, which has no name here, too.
 FLOORS = {
     0: (
-        *("abroad", "addresses", "askers", "bodies", "checks", "deadlines", "environment"),
-        *("errors", "forks", "identity", "journal", "keys", "lines", "memo", "naming"),
-        *("pipeline", "preparing", "replicas", "settings", "sharing", "spent", "timer"),
-        *("verbs", "ways"),
+        *("abroad", "addresses", "askers", "bare", "bodies", "checks", "deadlines"),
+        *("environment", "errors", "forks", "identity", "journal", "keys", "lines", "memo"),
+        *("naming", "pipeline", "preparing", "replicas", "settings", "sharing", "spent"),
+        *("timer", "verbs", "ways"),
     ),
     1: ("policies", "stores", "transport"),
     2: ("engine", "guard", "looking", "plans", "session", "shortcut", "wire", "witness"),
@@ -48,9 +48,11 @@ FAMILY_OF = {part: policy for policy, parts in FAMILIES.items() for part in part
 
 # Which files wrap which library; the rest of the house does not know that it exists.
 WRAPPED = {
-    "cachetools": ("stores/memory.py",),
+    "cachetools": ("stores/memory.py", "stores/front.py"),
+    "cryptography": ("stores/seal.py",),
     "pybreaker": ("errors.py", "policies/breaker*.py", "policies/circuit_breaker.py"),
     "pytest": ("testing/*.py",),
+    "redis": ("stores/redis.py",),
     "requests": ("*",),
     "tenacity": ("policies/retry.py",),
     "tqdm": ("batches.py", "views/*.py"),

@@ -126,7 +126,7 @@ def test_the_testing_room_needs_the_ground_floor_only() -> None:
             "import pybreaker",
             "errors.py, policies/breaker*.py, policies/circuit_breaker.py",
         ),
-        ("policies__cache", "from cachetools import LRUCache", "stores/memory.py"),
+        ("policies__cache", "from cachetools import LRUCache", "stores/memory.py, stores/front.py"),
         ("policies__breakers", "import tenacity.wait", "policies/retry.py"),
         ("client", "def late():\n    import tqdm.auto", "batches.py, views/*.py"),
     ],

@@ -270,6 +270,18 @@ def test_the_size_counts_the_body_the_headers_and_every_hop(api_server: ApiServe
     assert Snapshot(fetched(api_server, "/way")).size > 50_000 + 2 * small
 
 
+def test_a_long_chain_of_redirects_costs_no_more_than_its_hops(api_server: ApiServer) -> None:
+    for number in range(28):
+        api_server.route(f"/{number}", Reply(302, headers={"Location": f"/{number + 1}"}))
+    origin = fetched(api_server, "/0")
+    snapshot = Snapshot(origin)
+    replica = snapshot.replica()
+    for number, hop in enumerate(replica.history):  # each with those before it, as in requests
+        assert hop.history == replica.history[:number]
+    assert len(pickle.loads(pickle.dumps(replica)).history) == 28
+    assert snapshot.size < 29 * 2 * Snapshot(origin.history[0]).size
+
+
 def test_the_body_is_there_once_however_many_read_it(
     origin: requests.Response, snapshot: Snapshot
 ) -> None:

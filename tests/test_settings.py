@@ -19,7 +19,7 @@ from browseros_api.checks import at_least, duration, one_of, whole
 HUGE = 10**400  # has no float
 
 BOUNDS = ["attempt_timeout", "deadline", "pool_timeout", "timeout"]  # None is no bound
-PERIODS = ["keepalive_timeout", "recovery_timeout"]
+PERIODS = ["keepalive_timeout", "recovery_timeout", "store_timeout"]
 PERIODS_OR_0 = [
     "dns_cache_ttl",
     "retry_base_delay",
@@ -59,6 +59,9 @@ BAD: list[tuple[str, Any]] = [
     *[("share", {"https://a/*": value}) for value in (1, None, "", b"all")],
     ("share", {1: "all"}),
     *[("base_url", value) for value in (1, b"https://api.example.com", [])],
+    *[("store", value) for value in (None, 1, b"memory://", [])],
+    *[("store", value) for value in ("", "memory", "memory://x", "sqlite:x.db", "http://h", "://")],
+    *[("store_key", value) for value in (1, [], [1], {"a"})],
 ]
 
 
@@ -100,6 +103,9 @@ def test_every_setting_has_been_given_something_bad() -> None:
         ("base_url", "https://api.example.com"),
         ("share", None),
         ("share", {"https://api.example.com/public/*": "everyone"}),
+        ("store", "sqlite:///answers.db"),
+        ("store", "rediss://host:6379/0"),
+        ("store_key", None),
     ],
 )
 def test_what_may_be_set(name: str, value: Any) -> None:

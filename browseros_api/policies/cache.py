@@ -14,6 +14,7 @@ from dataclasses import replace
 import requests
 from requests import Response
 
+from ..bare import asked_as
 from ..errors import let_go
 from ..journal import Journal, masked_url
 from ..pipeline import Call, Proceed, changed_by
@@ -75,7 +76,7 @@ class Cache:
         keeper = self.keeper
         if call.kept_before != keeper.kept and (known := self.known(call)) is not None:
             return known  # it landed between our look and our own taking off
-        call.epoch = keeper.changes.epoch
+        call.epoch, call.took_off = keeper.changes.epoch, self._clock()
         if call.cache_key is not None and call.use_cache:
             return self._asked(call, proceed)
         response = proceed(call)
@@ -216,7 +217,8 @@ def chosen(variants: tuple[Entry, ...], call: Call) -> Entry | None:
     """The one that the headers of ``call`` choose."""
     for entry in variants:
         if not entry.chosen_by or entry.chosen_by == entry.snapshot.chosen_by(call.headers):
-            return entry
+            snapshot = asked_as(entry.snapshot, call.asked)  # a store does not know that
+            return entry if snapshot is entry.snapshot else replace(entry, snapshot=snapshot)
     return None
 
 

@@ -13,8 +13,8 @@ from ..journal import Journal, masked_url
 from ..pipeline import Call
 from ..replicas import Snapshot
 from ..settings import Settings
-from ..stores.entry import Entry, Store
-from ..stores.memory import MemoryStore
+from ..stores.entry import Entry
+from ..stores.opening import open_store
 from .changes import Changes
 from .demands import Demands
 from .freshness import Life, lived_by_rfc, lived_by_ttl
@@ -46,11 +46,7 @@ class Keeper:
         self._ttl, self._spare = settings.cache_ttl, settings.stale_if_error
         self._max_entry = settings.cache_max_entry_bytes
         self._clock, self._wall, self._journal = clock, wall, journal
-        self.answers: Store = MemoryStore(
-            max_entries=settings.cache_max_entries,
-            max_bytes=settings.cache_max_bytes,
-            clock=clock,
-        )
+        self.answers = open_store(settings, clock=clock, wall=wall)
         self.kept = self.confirmed = 0
         self._start_afresh()
 
@@ -96,7 +92,8 @@ class Keeper:
             snapshot, now + life.fresh, now + life.kept, now - life.age, call.resource, chosen_by
         )
         if self._is_put(call, entry):
-            self._sweeper.arrange(life.kept)
+            if self.answers.is_near:  # others see to that themselves
+                self._sweeper.arrange(life.kept)
             if self._journal.enabled:
                 url, fresh = masked_url(call.url), max(0.0, life.fresh)
                 self._journal.say("%s %s: kept, fresh for %g s", call.method, url, fresh)
@@ -107,6 +104,7 @@ class Keeper:
         is_kept = self.answers.put(
             call.cache_key,
             entry,
+            since=call.took_off,
             is_current=lambda: self.changes.has_none(call.resource, since=call.epoch),
         )
         if is_kept:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..replicas import Snapshot
+from .shelf import Turn
 
 __all__ = ["MOST_VARIANTS", "Entry", "Store", "with_variant"]
 
@@ -39,7 +40,10 @@ class Store(Protocol):
     """Where answers are kept: under a key, in variants that request headers choose between.
 
     What cannot be read is not there: nothing here raises because of what is kept, or where.
+    ``is_near`` says whether looking takes microseconds, so that nobody need do it on a thread.
     """
+
+    is_near: bool
 
     def get(self, key: str) -> tuple[Entry, ...]:
         """All variants whose time is not over, the latest first; this makes the key recent."""
@@ -49,10 +53,15 @@ class Store(Protocol):
         """The same for somebody who only looks: it makes nothing recent."""
         ...
 
-    def put(self, key: str, entry: Entry, *, is_current: Callable[[], bool] | None = None) -> bool:
+    def put(
+        self, key: str, entry: Entry, *, since: float | None = None,
+        is_current: Callable[[], bool] | None = None,
+    ) -> bool:  # fmt: skip
         """Keep ``entry`` in place of the variant with the same ``chosen_by``; whether it is kept.
 
         It is not if its time is over or it is too large; the one before goes in any case.
+        ``since`` is the instant at which it was asked for: if another process has forgotten its
+        resource since then, it is not kept either.
         ``is_current`` is quick, and asked in one go with keeping it: if it says no, nothing
         happens.  A store that cannot do that asks before, and again afterwards, and then deletes.
         """
@@ -64,6 +73,14 @@ class Store(Protocol):
 
     def forget(self, resource: str) -> int:
         """Forget every key of one resource, whatever its query; how many there were."""
+        ...
+
+    def lease(self, key: str, holder: str, *, seconds: float) -> Turn:
+        """Whose turn it is to ask, among all that share the store; see ``Shelf.lease``."""
+        ...
+
+    def release(self, key: str, holder: str, *, is_kept: bool) -> bool:
+        """``holder`` has asked; whether it was still leading."""
         ...
 
     def clear(self) -> None:
@@ -89,6 +106,10 @@ class Store(Protocol):
     @property
     def bytes(self) -> int:
         """Size of all that is kept, about."""
+        ...
+
+    def figures(self) -> dict[str, Any]:
+        """What there is to tell of it in statistics, by name."""
         ...
 
     def close(self) -> None:

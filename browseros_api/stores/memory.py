@@ -9,6 +9,7 @@ from typing import Any
 from cachetools import Cache, TLRUCache
 
 from .entry import Entry, with_variant
+from .shelf import Turn
 
 __all__ = ["MemoryStore"]
 
@@ -21,6 +22,8 @@ class MemoryStore:
     cachetools' containers change even when read, so one lock is around every touch of them; it is
     held for microseconds and never while anything else runs.
     """
+
+    is_near = True
 
     def __init__(self, *, max_entries: int, max_bytes: int, clock: Callable[[], float]) -> None:
         self._max_entries = max_entries
@@ -36,6 +39,7 @@ class MemoryStore:
             timer=self._clock,
             getsizeof=_size,
         )
+        self._hits = self._misses = 0
         self._by_resource: dict[str, dict[str, float]] = {}  # keys, and when they expire
 
     reset_after_fork = _start_afresh
@@ -46,7 +50,9 @@ class MemoryStore:
             try:  # not .get(): three times slower
                 variants = self._entries[key]
             except KeyError:
+                self._misses += 1
                 return ()
+            self._hits += 1
             return variants if len(variants) == 1 else self._current(variants)
 
     def peek(self, key: str) -> _Variants:
@@ -60,7 +66,10 @@ class MemoryStore:
         now = self._entries.timer()
         return tuple(entry for entry in variants if entry.expires > now)
 
-    def put(self, key: str, entry: Entry, *, is_current: Callable[[], bool] | None = None) -> bool:
+    def put(
+        self, key: str, entry: Entry, *, since: float | None = None,
+        is_current: Callable[[], bool] | None = None,
+    ) -> bool:  # fmt: skip
         """Keep ``entry``, if its time is not over and it is not larger than the store may be."""
         with self._lock, self._entries.timer as now:  # one instant for all that follows
             if is_current is not None and not is_current():
@@ -103,6 +112,14 @@ class MemoryStore:
         """Forget every answer of one resource, whatever its query; how many there were."""
         with self._lock:
             return sum(self.delete(key) for key in list(self._by_resource.get(resource, ())))
+
+    def lease(self, key: str, holder: str, *, seconds: float) -> Turn:
+        """Nobody else is there."""
+        return Turn.GO
+
+    def release(self, key: str, holder: str, *, is_kept: bool) -> bool:
+        """There was nothing to lead."""
+        return False
 
     def clear(self) -> None:
         """Forget everything."""
@@ -148,6 +165,19 @@ class MemoryStore:
         with self._lock:
             self.expire()
             return int(self._entries.currsize)
+
+    def figures(self) -> dict[str, Any]:
+        """How often it was asked in vain or not; nothing else can happen to it."""
+        with self._lock:
+            return {
+                "store_kind": "memory",
+                "store_hits": self._hits,
+                "store_misses": self._misses,
+                "store_withheld": 0,
+                "store_unreadable": 0,
+                "store_state": "up",
+                "store_errors": 0,
+            }
 
     def close(self) -> None:
         """There is nothing to give back, and what is kept stays."""

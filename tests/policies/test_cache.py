@@ -395,14 +395,16 @@ def test_a_change_in_the_very_moment_of_keeping_is_not_missed(
     assert isinstance(cache.answers, MemoryStore)
     put, changing = cache.answers.put, threading.Thread(target=change, args=(cache,))
 
-    def slow_put(key: str, entry: Any, *, is_current: Callable[[], bool]) -> bool:
+    def slow_put(
+        key: str, entry: Any, *, since: float | None, is_current: Callable[[], bool]
+    ) -> bool:
         def is_current_still() -> bool:
             said = is_current()
             changing.start()  # nothing had changed; and now it does, before the answer is kept
             changing.join(0.2)
             return said
 
-        return put(key, entry, is_current=is_current_still)
+        return put(key, entry, since=since, is_current=is_current_still)
 
     cache.answers.put = slow_put  # type: ignore[method-assign]
     ask(cache, Asked())

@@ -1,0 +1,31 @@
+"""Two ways to tell the time: the session's clock, and epoch seconds, which every process knows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+__all__ = ["Instants"]
+
+
+class Instants:
+    """Turns instants of one into instants of the other.
+
+    The wall clock may be set, and a monotonic one may stand still while the machine sleeps, so the
+    difference is measured anew each time.  A clock of a test's own decides alone.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float], *, wall: Callable[[], float] = time.time
+    ) -> None:
+        self.clock = clock
+        self._wall = wall
+        self._fixed = None if clock is time.monotonic else wall() - clock()
+
+    def offset(self) -> float:
+        """What to add to an instant of the clock to get epoch seconds."""
+        return self._wall() - self.clock() if self._fixed is None else self._fixed
+
+    def now(self) -> float:
+        """Epoch seconds."""
+        return self._wall() if self._fixed is None else self.clock() + self._fixed

@@ -1,0 +1,151 @@
+"""A shelf on a Redis or Valkey server, for all processes that reach it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ..journal import masked_url
+from .entry import MOST_VARIANTS
+from .instants import Instants
+from .redis_scripts import DROP, FORGET, LEASE, MEASURE, READ, RELEASE, TURN, WRITE
+from .shelf import IN_VAIN, Label, Turn
+
+__all__ = ["RedisShelf"]
+
+_REMEMBERED = 600_000  # milliseconds: how long a change of a resource holds off older answers
+_BATCH = 500  # keys that are looked for, and let go of, at once
+
+
+class RedisShelf:
+    """Every key begins with the namespace, and the server lets go of it when its time is over.
+
+    A hit is one round trip.  All variants of a key are one hash, so that they come and go together.
+    """
+
+    kind = "redis"
+
+    def __init__(self, url: str, *, namespace: str, instants: Instants, timeout: float) -> None:
+        self.place = masked_url(url)
+        self._url = url
+        self._namespace = namespace
+        self._now = instants.now
+        self._timeout = timeout
+        self._everything = f"{namespace}:all"
+        self._connect()
+
+    def _connect(self) -> None:
+        try:
+            import redis  # noqa: PLC0415  (an extra)
+            from redis.backoff import NoBackoff  # noqa: PLC0415
+            from redis.retry import Retry  # noqa: PLC0415
+        except ImportError:
+            raise ImportError("this store needs redis: pip install browseros-api[redis]") from None
+        # Its own retries would make a server that is down a matter of seconds; what connects when
+        # is left to it: nothing does before the first command.
+        self._client: Any = redis.Redis.from_url(
+            self._url,
+            socket_timeout=self._timeout,
+            socket_connect_timeout=self._timeout,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=False,
+            protocol=2,
+        )
+        script = self._client.register_script
+        self._read, self._write, self._drop = map(script, (READ, WRITE, DROP))
+        self._forget, self._measure = map(script, (FORGET, MEASURE))
+        self._lease, self._release = map(script, (LEASE, RELEASE))
+
+    def reset_after_fork(self) -> None:
+        """In a child: with connections of its own."""
+        self._connect()
+
+    def close(self) -> None:
+        """Close the connections that nobody uses; used again, it opens others."""
+        self._client.connection_pool.disconnect(inuse_connections=False)
+
+    def _answer(self, key: str) -> str:
+        return f"{self._namespace}:answer:{key}"
+
+    def _index(self, resource: str) -> str:
+        return f"{self._namespace}:resource:{resource}"
+
+    def _change(self, resource: str) -> str:
+        return f"{self._namespace}:change:{resource}"
+
+    # -- the shelf -------------------------------------------------------------------------------
+
+    def read(self, key: str, *, is_use: bool) -> list[tuple[str, bytes]]:
+        """Variants under ``key`` and their records, the latest first."""
+        told: list[bytes] = self._read(keys=[self._answer(key)])
+        fields = zip(told[::2], told[1::2], strict=True)
+        held = [(value, name) for name, value in fields if name != b"resource"]
+        held.sort(reverse=True)  # by their turns
+        return [(name.decode("ascii", "replace"), value[TURN:]) for value, name in held]
+
+    def write(self, label: Label, record: bytes) -> bool:
+        """Keep ``record``, if its resource has not changed since."""
+        now = self._now()
+        keys = [
+            self._answer(label.key),
+            self._index(label.resource),
+            self._change(label.resource),
+            self._everything,
+        ]
+        ttl, age = int(1000 * (label.expires - now)), int(1000 * (now - label.since))
+        arguments: list[Any] = [label.variant, record, ttl, age, MOST_VARIANTS]
+        return bool(self._write(keys=keys, args=arguments))
+
+    def drop(self, key: str, variant: str | None = None) -> bool:
+        """Let go of one variant, or of all under ``key``; whether there was anything."""
+        chosen = [] if variant is None else [variant]
+        return bool(self._drop(keys=[self._answer(key), self._everything], args=chosen))
+
+    def forget(self, resource: str) -> int:
+        """Let go of all keys of a resource, and hold off what was asked for before; how many."""
+        keys = [self._index(resource), self._change(resource), self._everything]
+        return int(self._forget(keys=keys, args=[_REMEMBERED]))
+
+    def lease(self, key: str, holder: str, *, seconds: float) -> Turn:
+        """Whose turn it is to ask; a lease ends by the server's clock."""
+        name = f"{self._namespace}:lease:{key}"
+        return Turn[self._lease(keys=[name], args=[holder, int(1000 * seconds)]).decode()]
+
+    def release(self, key: str, holder: str, *, is_kept: bool) -> bool:
+        """``holder`` has asked; whether it was still leading."""
+        name = f"{self._namespace}:lease:{key}"
+        return bool(self._release(keys=[name], args=[holder, 0 if is_kept else 1000 * IN_VAIN]))
+
+    def clear(self) -> None:
+        """Let go of everything in the namespace."""
+        batch: list[bytes] = []
+        for name in self._client.scan_iter(match=self._pattern(""), count=_BATCH):
+            batch.append(name)
+            if len(batch) == _BATCH:
+                self._client.unlink(*batch)
+                batch.clear()
+        if batch:
+            self._client.unlink(*batch)
+
+    def expire(self) -> int:
+        """The server sees to it."""
+        return 0
+
+    def keys(self) -> Iterator[str]:
+        """The keys there were a moment ago."""
+        begin = len(self._answer(""))
+        for name in self._client.scan_iter(match=self._pattern("answer:"), count=_BATCH):
+            yield name[begin:].decode("ascii", "replace")
+
+    def _pattern(self, kind: str) -> str:
+        return re.sub(r"([\\*?\[\]])", r"\\\1", f"{self._namespace}:{kind}") + "*"
+
+    def measure(self) -> tuple[int, int]:
+        """How many keys there are, and bytes, about."""
+        count, size = self._measure(keys=[self._everything])
+        return int(count), int(size)
+
+    def figures(self) -> dict[str, Any]:
+        """There is nothing more to tell."""
+        return {}
