@@ -112,7 +112,7 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
             self._give_up(call)
             raise
         if told is None:
-            return await self._on_thread(call, session.perform, call)
+            return await self._on_thread(call, self.session.perform, call)
         engine.flights.leave(call)
         return await self._heard(
             call, lambda: engine.cache.lend(call, lambda _: engine.flights.received(told))
