@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -348,3 +349,39 @@ def test_another_adapter_is_disowned_with_its_settings(server: ApiServer) -> Non
         ask(session.get, server.url("/x"), ["parent again"])
         del session.adapters["http://nowhere.test"]  # it cannot be closed either
     assert_apart(server, processes=2)
+
+
+def test_what_a_child_has_and_has_not(server: ApiServer) -> None:
+    server.route("/kept", Reply(json=[], headers={"Cache-Control": "max-age=60"}))
+    server.route("/down", Reply(500))
+    with Session(max_retries=0, failure_threshold=1) as session:
+        session.headers["X-Team"] = "t"
+        session.cookies.set("sid", "1")
+        session.auth = ("alice", "a")
+        for path in ("/kept", "/kept", "/down", "/x"):
+            session.get(server.url(path))
+
+        def child() -> None:
+            figures = session.get_stats()
+            assert figures["total_requests"] == 4
+            assert figures["cached_responses"] == 1
+            assert figures["cache_size"] == figures["in_flight_requests"] == 0
+            assert set(figures["connections"].values()) == {0}
+            with pytest.raises(browseros_api.CircuitOpenError):
+                session.get(server.url("/down"))
+            sent = session.get(server.url("/echo")).json()["headers"]
+            assert (sent["X-Team"], sent["Cookie"]) == ("t", "sid=1")
+            assert "Authorization" in sent
+            assert not session.get(server.url("/kept")).from_cache  # type: ignore[attr-defined]
+            assert session.get(server.url("/kept")).from_cache  # type: ignore[attr-defined]
+
+        assert_fine(in_child(child))
+        assert session.get(server.url("/kept")).from_cache  # type: ignore[attr-defined]
+
+
+def test_a_closed_client_is_closed_wherever_it_travels(server: ApiServer) -> None:
+    client = EnhancedAPIClient(server.base_url)
+    client.close()
+    twin = pickle.loads(pickle.dumps(client))
+    with pytest.raises(browseros_api.ClientClosed):
+        twin.get("/x")
