@@ -46,6 +46,7 @@ class Name:
     headers: Mapping[str, str]
     resource: str
     asked: str
+    share: str | None
 
 
 class Question:
@@ -180,8 +181,8 @@ def _named(
     if by_rfc:
         headers = {**headers, REDIRECTS: repr(question.way[0])}
         cache_key = digest("rfc", "2", asked, cookie, voice.whose)
-    is_kept = by_rfc or question.method == "GET"
-    return Name(key, cache_key if is_kept else None, headers, asked.partition("?")[0], asked)
+    kept_under = cache_key if by_rfc or question.method == "GET" else None
+    return Name(key, kept_under, headers, asked.partition("?")[0], asked, question.share)
 
 
 def _jars(own: Any, given: Any) -> tuple[Any, ...] | None:

@@ -36,8 +36,9 @@ class Call:
 
     ``key`` names the answer; ``None`` means that it is never shared (unsafe methods, bodies, files,
     streams, hooks of its own, options that cannot be named).  ``cache_key`` is what it is kept
-    under.  ``headers`` are those that will be sent, by lower-case name, ``asked`` is the URL as it
-    will be sent, and ``resource`` that without its query, all only with a key.
+    under, ``share`` whose answer it is if not the caller's own.  ``headers`` are those that will be
+    sent, by lower-case name, ``asked`` is the URL as it will be sent, and ``resource`` that without
+    its query, all only with a key.
     ``deadline`` is an instant of the session's clock, ``attempt_timeout`` the seconds that one
     attempt may take, ``patience`` the seconds of silence that the caller accepts (``None``: any).
     ``question`` is who asks for what, if there are exact words for it, and ``extra`` a header that
@@ -52,6 +53,7 @@ class Call:
     arguments: dict[str, Any] = field(default_factory=dict)
     key: str | None = None
     cache_key: str | None = None
+    share: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     resource: str = ""
     asked: str = ""
@@ -77,6 +79,13 @@ class Call:
     entry: Any = None
     snapshot: Snapshot | None = None
     again: Callable[[Call], Response] | None = None
+
+    def frozen(self, response: Response) -> Snapshot:
+        """Its answer, to be handed out to others: made once."""
+        if self.snapshot is None:
+            snapshot = Snapshot(response)
+            self.snapshot = snapshot.anonymous() if self.share else snapshot
+        return self.snapshot
 
     @property
     def is_safe(self) -> bool:

@@ -76,7 +76,7 @@ def planned(
     elif method in _NAMED and call.question and _is_shareable(session, arguments):
         name = engine.identity.name_of(call.question, session, arguments)
         if name is not None:
-            call.key, call.cache_key = name.key, name.cache_key
+            call.key, call.cache_key, call.share = name.key, name.cache_key, name.share
             call.headers, call.resource, call.asked = name.headers, name.resource, name.asked
     return call
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from requests import PreparedRequest, Response
+from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 
 from .keys import ALL_COOKIES, REDIRECTS, fingerprint
+from .naming import makes_somebody
 
 __all__ = ["OVERHEAD", "Replica", "Snapshot"]
 
@@ -119,6 +121,14 @@ class Snapshot:
         copy.size = self.size - len(self.content) + len(body)
         return copy
 
+    def anonymous(self) -> Snapshot:
+        """The same answer, without what its requests say of whoever asked."""
+        copy = self.altered(headers=self.headers)
+        copy._answer.request = _anonymous(self._answer.request)
+        copy._history = tuple(hop.anonymous() for hop in self._history)
+        copy._next = _anonymous(self._next)
+        return copy
+
     def chosen_by(self, headers: Mapping[str, str]) -> tuple[tuple[str, str | None], ...]:
         """What chose this answer, of a call's ``headers`` that are not in its key, in digests.
 
@@ -152,6 +162,15 @@ def _choosers(response: Response) -> tuple[str, ...]:
     if response.history or response.is_redirect:
         choosers.add(REDIRECTS)
     return tuple(sorted(choosers))
+
+
+def _anonymous(request: Any) -> Any:
+    copy = _copied(request)
+    if isinstance(copy, PreparedRequest):
+        copy._cookies = RequestsCookieJar()
+        for name in [name for name in copy.headers if makes_somebody(name.lower())]:
+            del copy.headers[name]
+    return copy
 
 
 def _varied(headers: Mapping[str, str]) -> set[str]:

@@ -39,7 +39,7 @@ FAMILIES = {
     "breakers": ("breaker_forms", "breaker_states", "circuit_breaker", "endpoints"),
     "cache": (
         *("changes", "demands", "directives", "explaining", "freshness", "keeper", "keeping"),
-        *("offcuts", "refresher", "sweeper", "validation"),
+        *("offcuts", "refresher", "sweeper", "validation", "variants"),
     ),
     "flights": ("flight",),
     "retry": ("backoff", "outcomes", "replay", "rules"),

@@ -7,6 +7,7 @@ answer would ask by itself whether it has changed.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,10 +15,10 @@ from dataclasses import replace
 import requests
 from requests import Response
 
-from ..bare import asked_as
 from ..errors import let_go
 from ..journal import Journal, masked_url
 from ..pipeline import Call, Proceed, changed_by
+from ..replicas import Snapshot
 from ..settings import Settings
 from ..stores.entry import Entry, Store
 from .demands import PARTICULAR, PLAIN, Demands
@@ -26,8 +27,9 @@ from .keeper import Keeper
 from .offcuts import offcut, unanswerable
 from .refresher import Refresher
 from .validation import conditions, window
+from .variants import chosen
 
-__all__ = ["Cache", "chosen"]
+__all__ = ["Cache"]
 
 _IN_NEED = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 _REFRESH_TIME = 60.0  # seconds that asking in the background may take
@@ -50,6 +52,7 @@ class Cache:
         self.keeper = Keeper(settings, clock=clock, journal=journal, wall=wall)
         self.refresher = Refresher()
         self.lent = 0  # counts answers that were used in need
+        self._lock = threading.Lock()
 
     @property
     def answers(self) -> Store:
@@ -58,6 +61,7 @@ class Cache:
 
     def reset_after_fork(self) -> None:
         """With new locks: the parent may have been in the middle of a change."""
+        self._lock = threading.Lock()
         self.keeper.reset_after_fork()
         self.refresher.reset_after_fork()
 
@@ -106,32 +110,34 @@ class Cache:
         self, call: Call, entry: Entry, demands: Demands | None, only_looks: bool
     ) -> Response | None:
         now = self._clock()
-        is_stale = now >= entry.fresh_until
-        if is_stale or demands is not None or call.method == "HEAD":
-            will_do = self.will_do(entry, demands or PLAIN, now=now)
-            snapshot = offcut(call, demands, entry.snapshot) if will_do else None
-        else:
-            snapshot = entry.snapshot
+        if now < entry.fresh_until and demands is None and call.method == "GET":
+            call.from_cache = True
+            self._say(call, "")
+            return entry.snapshot.replica(from_cache=True, age=now - entry.born)
+        if not self.will_do(entry, demands or PLAIN, now=now):
+            return None
+        snapshot = offcut(call, demands, entry.snapshot)
         if snapshot is None:
             return None
-        if is_stale and not only_looks:
+        if not only_looks and 0 <= now - entry.fresh_until <= self._while_asking(entry):
             self._refresh(call, now)
         call.from_cache = True
-        if self._journal.enabled:
-            how = "from the cache, though it is stale" if is_stale else "from the cache"
-            self._journal.say("%s %s: answered %s", call.method, masked_url(call.url), how)
-        return snapshot.replica(from_cache=True, stale=is_stale, age=now - entry.born)
+        self._say(call, "")
+        return _used(entry, snapshot, now=now)
 
     def will_do(self, entry: Entry, demands: Demands, *, now: float) -> bool:
         """Whether this answer meets the demands of a request."""
-        is_stale = self._by_rfc and now >= entry.fresh_until
-        while_asking = window(entry.snapshot.headers, "stale-while-revalidate") if is_stale else -1
-        return demands.accept(entry, now=now, window=while_asking)
+        is_fresh = now < entry.fresh_until
+        return demands.accept(entry, now=now, window=-1 if is_fresh else self._while_asking(entry))
+
+    def _while_asking(self, entry: Entry) -> float:
+        headers = entry.snapshot.headers
+        return window(headers, "stale-while-revalidate") if self._by_rfc else -1.0
 
     def _refresh(self, call: Call, now: float) -> None:
         """Ask in the background, once for all who have this stale answer meanwhile."""
         again = call.again
-        if again is None or call.cache_key is None:
+        if again is None:
             return
         asked = replace(
             call,
@@ -140,6 +146,11 @@ class Cache:
             deadline=now + _REFRESH_TIME,
         )
         self.refresher.begin(f"{call.cache_key} {call.entry.chosen_by}", lambda: again(asked))
+
+    def _say(self, call: Call, more: str) -> None:
+        if self._journal.enabled:
+            url = masked_url(call.url)
+            self._journal.say("%s %s: answered from the cache%s", call.method, url, more)
 
     # -- in need ---------------------------------------------------------------------------------
 
@@ -161,33 +172,30 @@ class Cache:
         if entry is None or entry.snapshot.status_code >= 500:
             return None
         demands, now = self.demands(call), self._clock()
-        if demands.no_cache or now - entry.fresh_until > self._allowance(entry, demands):
+        if demands.no_cache or not self._serves_in_need(entry, demands, now):
             return None
         snapshot = offcut(call, demands, entry.snapshot)
         if snapshot is None:
             return None
-        is_stale = now >= entry.fresh_until
-        self.lent += is_stale
-        if self._journal.enabled:
-            url = masked_url(call.url)
-            self._journal.say("%s %s: answered from the cache, in need", call.method, url)
-        return snapshot.replica(from_cache=True, stale=is_stale, age=now - entry.born)
+        with self._lock:
+            self.lent += now >= entry.fresh_until
+        self._say(call, ", in need")
+        return _used(entry, snapshot, now=now)
 
-    def _allowance(self, entry: Entry, demands: Demands) -> float:
-        """Seconds for which this answer may be used in need, after it was fresh."""
-        headers = entry.snapshot.headers
-        if is_strict(headers):
-            return 0.0
+    def _serves_in_need(self, entry: Entry, demands: Demands, now: float) -> bool:
+        stale_for, headers = now - entry.fresh_until, entry.snapshot.headers
+        if stale_for < 0:
+            return True
         said = window(headers, "stale-if-error") if self._by_rfc else 0.0
-        return max(self._spare, said, demands.stale_if_error)
+        allowed = max(self._spare, said, demands.stale_if_error)
+        return stale_for <= allowed and not is_strict(headers)
 
     def kept(self, key: str) -> Response | None:
         """What is kept under this key, be it stale, as long as it may serve in need."""
         now = self._clock()
         for entry in self.answers.get(key):
-            if now - entry.fresh_until <= self._allowance(entry, PLAIN):
-                is_stale, age = now >= entry.fresh_until, now - entry.born
-                return entry.snapshot.replica(from_cache=True, stale=is_stale, age=age)
+            if self._serves_in_need(entry, PLAIN, now):
+                return _used(entry, entry.snapshot, now=now)
         return None
 
     # -- asking ----------------------------------------------------------------------------------
@@ -213,13 +221,9 @@ class Cache:
         return PARTICULAR.isdisjoint(call.headers) or not self.demands(call).is_own
 
 
-def chosen(variants: tuple[Entry, ...], call: Call) -> Entry | None:
-    """The one that the headers of ``call`` choose."""
-    for entry in variants:
-        if not entry.chosen_by or entry.chosen_by == entry.snapshot.chosen_by(call.headers):
-            snapshot = asked_as(entry.snapshot, call.asked)  # a store does not know that
-            return entry if snapshot is entry.snapshot else replace(entry, snapshot=snapshot)
-    return None
+def _used(entry: Entry, snapshot: Snapshot, *, now: float) -> Response:
+    is_stale = now >= entry.fresh_until
+    return snapshot.replica(from_cache=True, stale=is_stale, age=now - entry.born)
 
 
 def _with_headers(call: Call, headers: Mapping[str, str], proceed: Proceed[Call]) -> Response:

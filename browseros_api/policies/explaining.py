@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from ..pipeline import Call
 from ..stores.entry import Entry
-from .cache import Cache, chosen
+from .cache import Cache
 from .demands import Demands
 from .offcuts import offcut
 from .validation import conditions
+from .variants import chosen
 
 __all__ = ["explained"]
 

@@ -64,12 +64,12 @@ class Landing:
         """What there is to tell after ``call`` got this answer."""
         if any("Set-Cookie" in hop.headers for hop in (*response.history, response)):
             return cls(alone=True)
-        call.snapshot = call.snapshot or Snapshot(response)
+        snapshot = call.frozen(response)
         # With more time it might have asked again, and got something better.
         has_failed = (response.status_code or 0) >= 500 or response.status_code == 429
         is_own = has_failed and call.deadline is not None
-        chosen_by = call.snapshot.chosen_by(call.headers)
-        return cls(snapshot=call.snapshot, chosen_by=chosen_by, leader=call if is_own else None)
+        chosen_by = snapshot.chosen_by(call.headers)
+        return cls(snapshot=snapshot, chosen_by=chosen_by, leader=call if is_own else None)
 
     @classmethod
     def of_failure(cls, call: Call, error: Exception) -> Landing:

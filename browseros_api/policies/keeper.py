@@ -16,7 +16,7 @@ from ..settings import Settings
 from ..stores.entry import Entry
 from ..stores.opening import open_store
 from .changes import Changes
-from .demands import Demands
+from .demands import PARTICULAR, Demands
 from .freshness import Life, lived_by_rfc, lived_by_ttl
 from .keeping import is_keepable, is_whole, unkept
 from .sweeper import Sweeper
@@ -66,12 +66,14 @@ class Keeper:
         """Keep the answer to ``call``, if it may be kept at all."""
         if not is_keepable(response, by_rfc=self._by_rfc) or not is_whole(response):
             return
-        if Demands.of(call.headers, by_rfc=self._by_rfc).no_store:
+        if not PARTICULAR.isdisjoint(call.headers) and self._must_not(call):
             return
         life = self._life(call, response)
         if life.kept > 0:
-            call.snapshot = call.snapshot or Snapshot(response)
-            self._put(call, call.snapshot, life)
+            self._put(call, call.frozen(response), life)
+
+    def _must_not(self, call: Call) -> bool:
+        return Demands.of(call.headers, by_rfc=self._by_rfc).no_store
 
     def _life(self, call: Call, response: Response) -> Life:
         own, now = call.cache_ttl, self._wall()
@@ -123,6 +125,8 @@ class Keeper:
         answer.age = life.age
         with self._lock:
             self.confirmed += 1
+        if self._journal.enabled:
+            self._journal.say("%s %s: has not changed", call.method, masked_url(call.url))
         if is_keepable(answer, by_rfc=True) and life.kept > 0:
             self._put(call, call.snapshot, life)
         return answer

@@ -52,14 +52,18 @@ def test_a_request_gets_what_it_demands(
     assert stage.verdict(headers, after=after, then=then) == expected
 
 
-def test_what_is_stale_says_so(stage: Stage) -> None:
-    stage.open({"Cache-Control": "max-age=60"})
+def test_what_is_stale_says_so_and_is_asked_for_only_if_the_server_wants_it(
+    stage: Stage,
+) -> None:
+    origin = stage.open({"Cache-Control": "max-age=60"})
     stage.ask()
     stage.clock.tick(70)
     stale: Any = stage.ask({"Cache-Control": "max-stale"})
     assert (stale.from_cache, stale.stale, stale.age, stale.headers["Age"]) == (
         True, True, 70.0, "70",
     )  # fmt: skip
+    assert not stage.session.engine.cache.refresher._keys
+    assert len(origin.asked) == 1
 
 
 @pytest.mark.parametrize("mode", ["rfc", "ttl"])

@@ -67,6 +67,35 @@ def test_an_answer_is_for_those_who_would_have_chosen_it(
     assert verdict == expected
 
 
+@pytest.mark.parametrize(
+    ("wanted", "spoken", "expected"),
+    [
+        ("fr;q=0.5, de;q=1.0", "de", HIT),
+        ("de", "de", HIT),
+        ("DE", "de", HIT),
+        ("de, fr;q=0.9", "DE", HIT),
+        ("de;q=0.4, fr;q=0.3", "de", HIT),
+        ("fr, de;q=0.9", "de", MISS),
+        ("de, fr", "de", MISS),  # either would do: who knows which the server prefers
+        ("de-AT, fr;q=0.5", "de", MISS),
+        ("de", "de, en", MISS),
+        ("de", "", MISS),
+        ("de;q=0", "de", MISS),
+        ("de;q=much", "de", MISS),
+        ("*", "*", MISS),
+        ("", "de", MISS),
+    ],
+)
+def test_an_answer_is_for_those_who_want_its_language_most(
+    wanted: str, spoken: str, expected: str, stage: Stage
+) -> None:
+    headers = {**FRESH, "Vary": "Accept-Language", "Content-Language": spoken}
+    first, then = {"Accept-Language": "en, de"}, {"Accept-Language": wanted}
+    assert stage.verdict(headers, asked=first, then=then) == expected
+    headers["Vary"] = "Accept-Language, Foo"
+    assert stage.verdict(headers, asked=first, then=then) == MISS
+
+
 @pytest.mark.parametrize("lines", [["*", "*"], ["", "*"], ["Foo", "*"], ["*", "Foo"]])
 def test_a_star_on_any_line_is_a_star(lines: list[str], stage: Stage) -> None:
     headers = [*FRESH.items(), *[("Vary", line) for line in lines]]

@@ -379,6 +379,44 @@ def test_those_who_share_fly_together(session: Session, api_server: ApiServer) -
     assert api_server.hits() == 1
 
 
+def test_who_shares_an_answer_does_not_learn_who_asked(
+    session: Session, api_server: ApiServer
+) -> None:
+    api_server.route("/x", Reply(302, headers={**FRESH, "Location": "/y"}))
+    api_server.route("/y", Reply(json=1, headers=FRESH))
+    headers = {"Authorization": "alice", "Foo": "1"}
+    session.get(api_server.url("/x"), share="team", headers=headers, cookies={"who": "alice"})
+    hit: Any = session.get(api_server.url("/x"), share="team", headers={"Foo": "1"})
+    assert hit.from_cache
+    for answer in (hit, *hit.history):
+        assert "alice" not in repr(vars(answer.request))
+        assert answer.request.headers["Foo"] == "1"
+        assert not answer.request._cookies
+
+
+def test_nor_do_those_who_fly_with_the_one_who_asks(
+    session: Session, api_server: ApiServer
+) -> None:
+    go = threading.Event()
+    api_server.route("/x", Reply(json=1, hold=go))
+    got: list[Any] = []
+
+    def ask(who: str) -> None:
+        own = {"Authorization": who}
+        got.append(session.get(api_server.url("/x"), headers=own, share="team"))
+
+    crowd = [threading.Thread(target=ask, args=(who,)) for who in ("alice", "bob")]
+    for one in crowd:
+        one.start()
+    wait_until(lambda: "1 followers" in repr(session.engine.flights))
+    go.set()
+    for one in crowd:
+        one.join(10)
+    said = [answer.request.headers.get("Authorization") for answer in got]
+    asked = api_server.requests[0].headers["Authorization"]
+    assert sorted(said, key=str) == [None, asked]
+
+
 def test_an_answer_with_a_cookie_is_never_shared(session: Session, api_server: ApiServer) -> None:
     api_server.route("/x", Reply(json=1, headers={**FRESH, "Set-Cookie": "who=alice"}))
     for _ in range(2):

@@ -220,7 +220,8 @@ def locks_of(session: Session) -> list[Any]:
     fleet, cache, keeper = engine.adapter._fleet, engine.cache, engine.cache.keeper
     return [
         *[fleet.limiter._lock, fleet.dns._lock, fleet.census._lock, engine.adapter._lock],
-        *[keeper._lock, keeper.changes._lock, keeper._sweeper._lock, cache.refresher._changed],
+        *[cache._lock, keeper._lock, keeper.changes._lock, keeper._sweeper._lock],
+        cache.refresher._changed,
         *[cache.answers._lock, engine.flights._lock, engine.breakers._lock, engine.meter._lock],
         *[engine.retry._counting, engine.closing._cond, session.cookies._cookies_lock],
         *[breaker._lock for breaker in engine.breakers._breakers.values()],
