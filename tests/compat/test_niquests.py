@@ -92,11 +92,13 @@ def test_redirects_are_followed_and_secrets_stay_at_home(
     session: Session, api_server: ApiServer
 ) -> None:
     with ApiServer() as stranger:
-        api_server.route("/old", Reply(302, headers={"Location": stranger.url("/new")}))
+        found = {"Location": stranger.url("/new"), "Set-Cookie": "seen=1; Path=/"}
+        api_server.route("/old", Reply(302, headers=found))
         answer = session.get(
             api_server.url("/old"), headers={"X-API-Key": "s3cret", "Authorization": "s3cret"}
         )
         assert [hop.status_code for hop in (answer, *answer.history)] == [200, 302]
+        assert session.cookies["seen"] == "1"
         assert "s3cret" in str([*api_server.requests[0].headers.values()])
         assert "s3cret" not in str([*stranger.requests[0].headers.values()])
 
