@@ -8,30 +8,28 @@ a request that is already on its way in a thread is not torn down, its answer is
 
 from __future__ import annotations
 
-import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
-from concurrent.futures import Future
-from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
 from requests import Response
 
 from .client import EnhancedAPIClient as BlockingClient
-from .crew import Crew
 from .deadlines import Deadline, late
-from .errors import NEVER_SENT, ClientClosed
+from .desk import desk_here
+from .errors import NEVER_SENT
 from .looking import KeptAnswers
 from .pipeline import Call
 from .policies.breakers import CircuitBreaker
 from .policies.flight import Landing
 from .session import Session
+from .team import Team
 from .verbs import Verbs
 
 __all__ = ["CircuitBreaker", "EnhancedAPIClient"]
 
 C = TypeVar("C", bound="EnhancedAPIClient")
-T = TypeVar("T")
 _END = object()
 
 
@@ -47,7 +45,7 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
     def __init__(self, base_url: str, *args: Any, **options: Any) -> None:
         self._client = BlockingClient(base_url, *args, **options)
         # Not the client's own: calls submitted there may follow one that waits for a thread here.
-        self._crew = Crew(self.session.settings.max_connections)
+        self._team = Team(self.session.settings.max_connections, "browseros_api")
 
     @property
     def blocking(self) -> BlockingClient:
@@ -76,7 +74,7 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
         that are on their way are not waited for: they end as they end.
         """
         self._client.close()
-        self._crew.dismiss()
+        self._team.dismiss()
 
     async def __aenter__(self: C) -> C:
         return await self.start()
@@ -128,7 +126,7 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
             assert seat.landing is not None
             if call.spent is not None:
                 call.spent.turn("following")
-            if not await _done(seat.landing, engine.flights.bound(call)):
+            if not await desk_here().until_done(seat.landing, engine.flights.bound(call)):
                 raise engine.flights.gave_up(call)
             told = seat.landing.result()
             if told.leaves_alone(call):
@@ -151,19 +149,11 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
     ) -> Response:
         if call.spent is not None:
             call.spent.turn("queue")
-        try:
-            job = self._crew.submit(partial(work, *arguments))
-        except BaseException:
-            self._give_up(call)
-            raise
-        job.add_done_callback(lambda done: self._give_up(call) if done.cancelled() else None)
-        try:
-            if not await _done(job, self._left(call)) and job.cancel():
-                raise late(call, ", waiting in line", NEVER_SENT)
-            return await _outcome(job)
-        finally:
-            job.cancel()  # in case it is this ``await`` that was cancelled, before its turn came
-            del job  # an error must not be held by a frame that its traceback holds
+        response: Response = await desk_here().result(
+            self._team, partial(work, *arguments), forgone=partial(self._give_up, call),
+            seconds=self._left(call), late=partial(late, call, ", waiting in line", NEVER_SENT),
+        )  # fmt: skip
+        return response
 
     def _give_up(self, call: Call) -> None:
         engine = self.session.engine
@@ -179,18 +169,12 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
         return self._each(self._client.get_many(endpoints, **arguments))
 
     async def _each(self, results: Any) -> AsyncIterator[Any]:
-        job: Future[Any] | None = None
+        source = _Source(results)
         try:
-            while True:
-                job = self._crew.submit(partial(next, results, _END))
-                one = await _outcome(job)
-                if one is _END:
-                    return
+            while (one := await desk_here().result(self._team, source.take)) is not _END:
                 yield one
         finally:
-            if job is not None:
-                job.cancel()
-                job.add_done_callback(lambda _: results.close())  # not while a thread is inside
+            source.close()
 
     def get_stats(self) -> dict[str, Any]:
         """Figures since the client was made: the nine of the overview, and more."""
@@ -224,27 +208,27 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
         return f"<aio.{repr(self._client)[1:]}"
 
 
-async def _done(future: Future[Any], seconds: float | None = None) -> bool:
-    """Await that ``future`` is done, so long at the most; that it is awaited never cancels it."""
-    if future.done():
-        return True
-    loop = asyncio.get_running_loop()
-    bell: asyncio.Future[None] = loop.create_future()
+class _Source:
+    """A generator that is read in threads, and closed as soon as none of them is inside."""
 
-    def ring(_: Future[Any]) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
-            loop.call_soon_threadsafe(bell.cancel)  # which is harmless if it has given up
+    def __init__(self, results: Any) -> None:
+        self._results, self._is_closed = results, False
+        self._inside = threading.Lock()
 
-    future.add_done_callback(ring)
-    await asyncio.wait([bell], timeout=seconds)
-    return future.done()
+    def take(self) -> Any:
+        """The next result, or ``_END``."""
+        try:
+            with self._inside:
+                return next(self._results, _END)
+        finally:
+            if self._is_closed:
+                self.close()
 
-
-async def _outcome(job: Future[T]) -> T:
-    try:
-        await _done(job)
-        if job.cancelled():
-            raise ClientClosed("the client was closed before this call had its turn")
-        return job.result()
-    finally:
-        del job  # an error must not be held by a frame that its traceback holds
+    def close(self) -> None:
+        """Close it now, or let the thread that is inside do so."""
+        self._is_closed = True
+        if self._inside.acquire(blocking=False):
+            try:
+                self._results.close()
+            finally:
+                self._inside.release()

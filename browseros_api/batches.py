@@ -5,16 +5,19 @@ Of a batch, whatever its length, only a window is in the air at any time.
 
 from __future__ import annotations
 
-import queue
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from typing import Any
 
 from .checks import one_of
 from .errors import ClientClosed
+from .jobs import Job
+from .need import LOOK
+from .team import Team
 
 __all__ = ["fetch"]
 
@@ -43,12 +46,12 @@ def _results(
     # A generator of its own, so that wrong arguments raise at the call and not at the first item.
     bar = make_bar() if make_bar is not None else None
     try:
-        for future in batch.in_order() if ordered else batch.as_completed():
+        for job in batch.in_order() if ordered else batch.as_completed():
             if bar is not None:
                 bar.update()
-            error = future.exception()
+            error = job.error
             if error is None:
-                yield future.result()
+                yield job.result
             elif on_error == "raise" or not _is_of_one_call(error):
                 raise error
             elif on_error == "return":
@@ -84,57 +87,90 @@ class _Batch:
         self._endpoints = iter(endpoints)
         self._width = workers * _AHEAD
         self._workers = workers
-        self._executor: ThreadPoolExecutor | None = None
+        self._team: Team | None = None
+        self._least = 1
+        self._over: deque[Job] = deque()
+        self._awaited: Job | None = None
+        self._bell = threading.Lock()
+        self._bell.acquire()
 
-    def in_order(self) -> Iterator[Future[Any]]:
-        window: deque[Future[Any]] = deque()
+    def in_order(self) -> Iterator[Job]:
+        self._least = 0  # what is waited for and not begun is done here
+        window: deque[Job] = deque()
         while True:
-            while len(window) < self._width and (future := self._next()) is not None:
-                window.append(future)
-                if window[0].done():  # hand it out before asking for more, which may take its time
+            while len(window) < self._width and (job := self._next(self._ring)) is not None:
+                window.append(job)
+                if window[0].is_over:  # hand it out before asking for more, which may take its time
                     break
             if not window:
                 return
-            first = window.popleft()
-            first.exception()  # waits
+            first = self._awaited = window.popleft()
+            assert self._team is not None
+            if not self._team.do(first):
+                self._wait()
+            self._awaited = None
             yield first
 
-    def as_completed(self) -> Iterator[Future[Any]]:
-        done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+    def as_completed(self) -> Iterator[Job]:
         flying = 0
         while True:
-            while flying < self._width and (future := self._next()) is not None:
+            while flying < self._width and self._next(self._lay) is not None:
                 flying += 1
-                future.add_done_callback(done.put)
-                if not done.empty():
+                if self._over:
                     break
             if not flying:
                 return
-            first = done.get()
+            self._wait()
             flying -= 1
-            yield first
+            yield self._over.popleft()
 
-    def _next(self) -> Future[Any] | None:
+    def _lay(self, job: Job) -> None:
+        self._over.append(job)
+        self._ring(job)
+
+    def _is_there(self) -> bool:
+        """Whether what is waited for is over."""
+        awaited = self._awaited
+        return bool(self._over) if awaited is None else awaited.is_over
+
+    def _wait(self) -> None:
+        # Whoever waits is woken when there is nothing more to begin.  Before, it looks from time to
+        # time: to be woken for each answer would keep the threads from the next one.
+        assert self._team is not None
+        while True:
+            is_behind = self._team.is_behind  # first: that it is not stays true
+            if self._is_there():
+                return
+            self._bell.acquire(timeout=LOOK if is_behind else -1)
+
+    def _ring(self, _: Job) -> None:
+        if self._team is not None and not self._team.is_behind and self._is_there():
+            with suppress(RuntimeError):  # it has rung already
+                self._bell.release()
+
+    def _next(self, tell: Callable[[Job], object]) -> Job | None:
         """The next call, begun; None if there is none."""
         try:
             for item in self._endpoints:
-                return self._begin(item)
+                return self._begin(item, tell)
         except Exception as failure:
             self.failure = failure
         self._endpoints = iter(())  # for good: it may not end well a second time
         return None
 
-    def _begin(self, item: Any) -> Future[Any]:
+    def _begin(self, item: Any, tell: Callable[[Job], object]) -> Job:
         given = item if isinstance(item, Mapping) else {"endpoint": item}
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(self._workers, "browseros_api-batch")
+        if self._team is None:
+            self._team = Team(self._workers, "browseros_api-batch", least=self._least)
         call = {**self._arguments, **given}
-        return self._executor.submit(copy_context().run, _got, self._get, call)
+        job = Job(partial(copy_context().run, _got, self._get, call), tell)
+        self._team.hand(job)
+        return job
 
     def stop(self) -> None:
         """Nothing new begins; what is in the air lands unseen."""
-        if self._executor is not None:
-            self._executor.shutdown(wait=False, cancel_futures=True)
+        if self._team is not None:
+            self._team.dismiss()
 
 
 def _got(get: Callable[..., Any], arguments: dict[str, Any]) -> Any:

@@ -49,7 +49,7 @@ class ManyCalls:
         Args:
             endpoints: any iterable of endpoints; an item may also be a dict of ``get`` arguments,
                 such as ``{"endpoint": "/users", "params": {"page": 2}}``.
-            max_workers: threads; never more than ``max_connections``.
+            max_workers: calls on their way at once; never more than ``max_connections``.
             ordered: results in the order of ``endpoints``; otherwise as they come in.
             on_error: ``"raise"`` ends the batch, ``"return"`` puts the exception in the result's
                 place, ``"skip"`` leaves it out.  A closed client ends it in any case.

@@ -44,8 +44,7 @@ async def outcomes(tasks: list[asyncio.Task[Any]]) -> list[Any]:
 
 def own_threads(client: EnhancedAPIClient) -> list[threading.Thread]:
     """The threads on which the client asks."""
-    executor = client._crew._executor
-    return [] if executor is None else list(executor._threads)
+    return client._team.threads
 
 
 def check_statistics(client: EnhancedAPIClient, total: int | None = None) -> dict[str, Any]:

@@ -19,7 +19,10 @@ FLOORS = {
     ),
     1: ("policies", "stores", "transport"),
     2: ("engine", "guard", "looking", "plans", "session", "shortcut", "wire", "witness"),
-    3: ("api", "batches", "client", "crew", "installing", "many", "script"),
+    3: (
+        *("api", "batches", "client", "crew", "desk", "installing", "jobs", "many", "need"),
+        *("script", "team"),
+    ),
     4: ("", "aio"),
     5: ("cli", "views"),
     6: ("__main__",),

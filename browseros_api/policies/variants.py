@@ -20,8 +20,8 @@ def chosen(variants: tuple[Entry, ...], call: Call) -> Entry | None:
     for entry in variants:
         if not entry.chosen_by or entry.chosen_by == entry.snapshot.chosen_by(call.headers):
             return _as_asked(entry, call)
-    entry = _in_the_language_of(call.headers, variants) if variants else None
-    return None if entry is None else _as_asked(entry, call)
+    spoken = _in_the_language_of(call.headers, variants) if variants else None
+    return None if spoken is None else _as_asked(spoken, call)
 
 
 def _as_asked(entry: Entry, call: Call) -> Entry:
