@@ -12,20 +12,15 @@ class Instants:
     """Turns instants of one into instants of the other.
 
     The wall clock may be set, and a monotonic one may stand still while the machine sleeps, so the
-    difference is measured anew each time.  A clock of a test's own decides alone.
+    difference is measured anew each time.  A clock of a test's own is taken for both.
     """
 
     def __init__(
         self, clock: Callable[[], float], *, wall: Callable[[], float] = time.time
     ) -> None:
         self.clock = clock
-        self._wall = wall
-        self._fixed = None if clock is time.monotonic else wall() - clock()
+        self.now = wall if clock is time.monotonic else clock
 
     def offset(self) -> float:
         """What to add to an instant of the clock to get epoch seconds."""
-        return self._wall() - self.clock() if self._fixed is None else self._fixed
-
-    def now(self) -> float:
-        """Epoch seconds."""
-        return self._wall() if self._fixed is None else self.clock() + self._fixed
+        return 0.0 if self.now is self.clock else self.now() - self.clock()

@@ -64,8 +64,10 @@ def test_what_one_session_has_asked_another_knows(made: Made, api_server: ApiSer
     known = made().get(url)
     assert (asked.from_cache, known.from_cache) == (False, True)  # type: ignore[attr-defined]
     assert api_server.hits("/x") == 1
-    for ask in ("url", "status_code", "reason", "encoding", "text", "elapsed", "headers"):
+    for ask in ("url", "status_code", "reason", "encoding", "text", "elapsed"):
         assert getattr(known, ask) == getattr(asked, ask), ask
+    assert known.headers.pop("Age") == "0"
+    assert known.headers == asked.headers
     assert (known.request.method, known.request.url) == ("GET", asked.request.url)
     assert dict(known.request.headers) == {}
 
@@ -78,6 +80,28 @@ def test_redirects_are_known_with_all_that_led_there(made: Made, api_server: Api
     assert known.url == asked.url
     assert [hop.url for hop in known.history] == [hop.url for hop in asked.history]
     assert known.history[0].headers["Location"] == "/x"
+
+
+def test_what_is_stale_is_validated_by_whoever_asks_next(made: Made, api_server: ApiServer) -> None:
+    clock = FakeClock()
+
+    def validated(request: Received) -> Reply:
+        headers = {"ETag": '"a"', "Cache-Control": "max-age=10"}
+        if request.headers.get("If-None-Match") == '"a"':
+            return Reply(304, headers={**headers, "X-Renewed": "1"})
+        return Reply(json={"n": 1}, headers=headers)
+
+    api_server.route("/x", validated)
+    url = api_server.url("/x?page=1")
+    made(clock=clock).get(url)
+    for _ in range(2):
+        clock.tick(11.0)
+        renewed = made(clock=clock).get(url)
+        assert (renewed.status_code, renewed.json(), renewed.url) == (200, {"n": 1}, url)
+        assert renewed.headers["X-Renewed"] == "1"
+    fresh = made(clock=clock).get(url)
+    assert (fresh.from_cache, fresh.headers["X-Renewed"]) == (True, "1")  # type: ignore[attr-defined]
+    assert api_server.hits("/x") == 3
 
 
 def test_identities_share_nothing_here_either(made: Made, api_server: ApiServer) -> None:
@@ -126,7 +150,7 @@ def test_an_answer_that_another_process_has_made_old_on_its_way_is_not_kept(
 
 def test_clearing_clears_for_all(made: Made, api_server: ApiServer) -> None:
     api_server.route("/x", Reply(json={"n": 1}, headers=FRESH))
-    first, second = made(clock=FakeClock()), made()
+    first, second = made(), made()
     first.get(api_server.url("/x"))
     assert second.get_stats()["cache_size"] == 1
     assert second.get_stats()["cache_bytes"] > 0

@@ -1,0 +1,33 @@
+"""Laws of instants: what is kept by one process is read by another as of the same moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from browseros_api.stores.instants import Instants
+from browseros_api.testing import FakeClock
+
+
+def test_instants_of_this_process_s_clock_become_those_of_the_wall() -> None:
+    instants = Instants(time.monotonic)
+    before = time.time()
+    assert before - 1 <= time.monotonic() + instants.offset() <= time.time() + 1
+    assert before <= instants.now() <= time.time()
+
+
+def test_the_wall_clock_may_be_set() -> None:
+    wall = FakeClock(1e9)
+    instants = Instants(time.monotonic, wall=wall)
+    before = instants.offset()
+    wall.tick(3600.0)
+    assert instants.offset() - before == pytest.approx(3600.0, abs=60.0)
+    assert instants.now() == 1e9 + 3600.0
+
+
+def test_a_test_s_own_clock_is_both() -> None:
+    clock: Callable[[], float] = FakeClock(1000.0)
+    instants = Instants(clock)
+    assert (instants.now(), instants.offset()) == (1000.0, 0.0)
