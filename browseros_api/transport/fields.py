@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 from requests import PreparedRequest
 from requests.models import RequestEncodingMixin
@@ -21,33 +22,49 @@ _ODD = re.compile(r"[^\t -~\x80-\xff]")  # section 5.5: control characters, and 
 _SMALL = 64 * 1024  # bytes of a body that are copied rather than sent on their own
 
 
-def plain_request(request: PreparedRequest, host_field: bytes) -> list[bytes] | None:
+def plain_request(request: PreparedRequest, host_field: str) -> list[bytes] | None:
     """The bytes of ``request``, in as few pieces as make sense; ``host_field`` is its first header.
 
     ``None`` if urllib3 and the standard library have to look at it: whatever they might refuse, add
     to, or treat in a way of their own, is their affair.
     """
     headers, body, method = request.headers, request.body, request.method
-    if type(headers) is not CaseInsensitiveDict or method not in _METHODS:
+    if type(headers) is not CaseInsensitiveDict or not headers._store or method not in _METHODS:
         return None
-    store = headers._store
-    if "accept-encoding" not in store or "user-agent" not in store or "transfer-encoding" in store:
-        return None
-    if "content-length" not in store and (body is not None or method in _EXPECTING_BODY):
-        return None
-    values: list[Any] = [value for _, value in store.values()]
-    if SKIP_HEADER in values or {*map(type, values)} != {str} or _ODD.search("".join(values)):
-        return None
-    names = [_before(name) for name, _ in store.values()]
-    if "" in names:
+    names, values = zip(*headers._store.values(), strict=True)
+    form = _form(names)
+    if form is None or (not form.has_length and (body is not None or method in _EXPECTING_BODY)):
         return None
     try:
-        first = f"{method} {target(str(request.url))} HTTP/1.1\r\n".encode("ascii")
-    except ValueError:
+        text = "".join(values)
+        first = f"{method} {target(str(request.url))} HTTP/1.1\r\n"
+    except (TypeError, ValueError):
         return None
-    lines = "\r\n".join([name + value for name, value in zip(names, values, strict=True)])
-    host = b"" if "host" in store else host_field + b"\r\n"
-    return _with_body(b"%b%b%b\r\n\r\n" % (first, host, lines.encode("latin-1")), body)
+    if SKIP_HEADER in text or _ODD.search(text):
+        return None
+    host = "" if form.has_host else host_field
+    lines = chain.from_iterable(zip(form.names, values, strict=True))
+    return _with_body("".join([first, host, *lines, "\r\n\r\n"]).encode("latin-1"), body)
+
+
+class _Form(NamedTuple):
+    """What comes before the values of some headers, and which of them matter here."""
+
+    names: list[str]
+    has_host: bool
+    has_length: bool
+
+
+@lru_cache(maxsize=1024)
+def _form(names: tuple[Any, ...]) -> _Form | None:
+    if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
+        return None
+    lower = {name.lower() for name in names}
+    if not lower >= {"accept-encoding", "user-agent"} or "transfer-encoding" in lower:
+        return None
+    separators = ["", *["\r\n"] * (len(names) - 1)]
+    before = [f"{end}{name}: " for end, name in zip(separators, names, strict=True)]
+    return _Form(before, "host" in lower, "content-length" in lower)
 
 
 def _with_body(head: bytes, body: Any) -> list[bytes] | None:
@@ -60,12 +77,6 @@ def _with_body(head: bytes, body: Any) -> list[bytes] | None:
     if not body:
         return [head]
     return [head + body] if len(body) <= _SMALL else [head, body]
-
-
-@lru_cache(maxsize=1024)
-def _before(name: Any) -> str:
-    """What comes before the value; empty if the name is an odd one."""
-    return f"{name}: " if isinstance(name, str) and _NAME.fullmatch(name) else ""
 
 
 class _Url(RequestEncodingMixin):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from itertools import repeat
 from operator import is_
 from types import FunctionType
 from typing import Any
 
 __all__ = ["Genuine"]
+
+_NOTHING = repeat(None)
 
 
 class Genuine:
@@ -29,21 +30,21 @@ class Genuine:
     def __bool__(self) -> bool:
         functions = self._functions or self._find()
         # By identity: a wrapper may say that it equals what it wraps.
-        return functions is not None and all(map(is_, self._now(), functions))
+        return functions is not None and all(
+            map(is_, map(getattr, self._owners, self._names, _NOTHING), functions)
+        )
 
     def are_those_of(self, thing: Any) -> bool:
         """Whether ``thing`` has the same by these names: its class overrides none of them."""
+        functions = self._functions or self._find()
         return (
-            bool(self)
+            functions is not None
             and self._named.isdisjoint(vars(thing))
-            and all(map(is_, map(getattr, repeat(type(thing)), self._names), self._functions or ()))
+            and all(map(is_, map(getattr, repeat(type(thing)), self._names, _NOTHING), functions))
         )
 
-    def _now(self) -> Iterator[Any]:
-        return map(getattr, self._owners, self._names, repeat(None))
-
     def _find(self) -> tuple[Any, ...] | None:
-        found = tuple(self._now())
+        found = tuple(map(getattr, self._owners, self._names, _NOTHING))
         if all(map(_is_made_by, self._owners, found)):
             self._functions = found
         return self._functions

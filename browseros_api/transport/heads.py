@@ -13,6 +13,7 @@ _VALUE = rb"[\t -~\x80-\xff]*"  # section 5.5: no control characters, and no fol
 _PLAIN = re.compile(
     rb"HTTP/1\.1 ([2-9][0-9][0-9])(?: ([ -~]*))?\r\n((?:%b:%b\r\n)*)\r\n" % (_NAME, _VALUE)
 )
+_LINE = re.compile(r"([^:]*):[ \t]*([^\r]*)\r\n")  # of those that the above has let pass
 _LENGTH = re.compile("[0-9]{1,18}")
 _MOST_FIELDS = 64  # the standard library allows for 99
 _WITHOUT_BODY = (http.client.NO_CONTENT, http.client.NOT_MODIFIED)
@@ -38,8 +39,7 @@ class Head(NamedTuple):
     def message(self) -> http.client.HTTPMessage:
         """Its lines as the standard library would have them."""
         message = http.client.HTTPMessage()
-        for name, value in self.lines:
-            message.set_raw(name, value)
+        message.__dict__["_headers"] = self.lines  # what ``set_raw`` does with each of them
         message.set_payload("")
         return message
 
@@ -54,21 +54,27 @@ def plain_head(received: bytes, method: str | None) -> Head | None:
     match = _PLAIN.match(received)
     if match is None:
         return None
-    status, reason, text = match.groups()
-    lines, fields = [], dict[str, list[str]]()
-    for line in text.decode("latin-1").split("\r\n")[:-1]:
-        name, _, value = line.partition(":")
-        value = value.lstrip(" \t")
-        lines.append((name, value))
-        fields.setdefault(name.lower(), [name]).append(value)
+    code, reason, text = match.groups(b"")
+    lines = _LINE.findall(text.decode("latin-1"))
+    fields = _fields(lines)
     if len(lines) > _MOST_FIELDS or _is_odd(fields):
         return None
-    has_body = int(status) not in _WITHOUT_BODY and method != "HEAD"
+    status = int(code)
+    has_body = status not in _WITHOUT_BODY and method != "HEAD"
     length = _length(fields, has_body=has_body)
     if length == _UNCLEAR:
         return None
-    spoken = "" if reason is None else reason.decode("ascii").strip()
-    return Head(int(status), spoken, lines, fields, length, match.end())
+    return Head(status, str(reason, "ascii").strip(), lines, fields, length, match.end())
+
+
+def _fields(lines: list[tuple[str, str]]) -> dict[str, list[str]]:
+    fields = dict(zip([name.lower() for name, _ in lines], map(list, lines), strict=True))
+    if len(fields) == len(lines):
+        return fields
+    fields = {}
+    for name, value in lines:
+        fields.setdefault(name.lower(), [name]).append(value)
+    return fields
 
 
 def _is_odd(fields: dict[str, list[str]]) -> bool:

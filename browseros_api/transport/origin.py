@@ -12,14 +12,15 @@ _PORTS = {"http": 80, "https": 443}
 
 def origin(url: str) -> str:
     """``scheme://host:port`` of ``url``, whatever user, case or default port it has."""
-    return _named(*url.split("/", 3)[:3:2])
+    end = url.find("/", 8)  # behind the two slashes, and at least one letter of a host
+    return _named(url if end < 0 else url[:end])
 
 
 @lru_cache(maxsize=1024)
-def _named(scheme: str, netloc: str = "") -> str:
+def _named(url: str) -> str:
     try:
-        parts = urlsplit(f"{scheme}//{netloc}")
+        parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme)
     except ValueError:
-        return f"{scheme}//{netloc}"  # requests will complain
+        return url  # requests will complain
     return f"{parts.scheme}://{parts.hostname}:{port}"

@@ -100,12 +100,11 @@ class PlainPool(HTTPConnectionPool):
         return connection
 
     @cached_property
-    def host_field(self) -> bytes:
-        """The header that tells the server whom it is asked for, as http.client writes it."""
+    def host_field(self) -> str:
+        """The line that tells the server whom it is asked for, as http.client writes it."""
         scratch: Any = self.ConnectionCls(self.host, self.port)
         scratch.putrequest("GET", "/", skip_accept_encoding=True)
-        field: bytes = scratch._buffer[1]
-        return field
+        return str(scratch._buffer[1], "latin-1") + "\r\n"
 
     def take_idle(self, trip: Trip | None) -> Any:
         """A connection that is open still, for ``trip``; ``None`` if there is none."""

@@ -21,7 +21,7 @@ from .genuine import Genuine
 from .heads import Head, plain_head
 from .pools import PlainPool, TlsPool
 from .replay import Replay
-from .results import wrapped
+from .results import CAN_WRAP, wrapped
 from .routes import Routes
 from .trip import Trip
 from .watch import turn
@@ -31,7 +31,9 @@ __all__ = ["is_ordinary", "sent"]
 _PASSED_BY = Genuine(
     (HTTPAdapter, "send"),
     (HTTPAdapter, "build_response"),
+    (Response, "__init__"),
     (Response, "iter_content"),
+    (HTTPResponse, "__init__"),
     (HTTPResponse, "read"),
     (HTTPResponse, "stream"),
     (PlainPool, "urlopen"),
@@ -62,6 +64,7 @@ _HOOKS = Genuine(
         if hasattr(HTTPAdapter, name)  # one of them came with requests 2.32.3
     )
 )
+_Bounds = tuple[float | None, float | None]  # seconds for connecting and for reading
 _LOGGER = logging.getLogger("urllib3.connectionpool")
 _AT_ONCE = 32 * 1024  # bytes that are received with a head, if they are there
 
@@ -78,12 +81,12 @@ def sent(
 
     Where the short way leads is learned on the ordinary one.
     """
-    route = None
-    if is_ordinary(adapter, request, options):
+    route, bounds = None, _seconds(options["timeout"])
+    if bounds is not None and is_ordinary(adapter, request, options):
         route = routes.route(request.url, options["verify"], options["cert"])
-    if route is not None:
+    if route is not None and bounds is not None:
         pool = routes.pool(route, adapter.poolmanager)
-        answer = None if pool is None else _answer(adapter, pool, trip, request, options)
+        answer = None if pool is None else _answer(adapter, pool, trip, request, options, bounds)
         if answer is not None:
             return adapter.build_response(request, answer)
     response = ordinarily(request, **options)
@@ -96,18 +99,20 @@ def is_ordinary(adapter: HTTPAdapter, request: PreparedRequest, options: dict[st
     """Whether nobody, and nothing about ``request``, needs what the short way passes by."""
     retries, proxies = adapter.max_retries, options["proxies"]
     return (
-        type(request) is PreparedRequest
+        CAN_WRAP
+        and type(request) is PreparedRequest
         and type(retries) is Retry
         and not (retries.total or retries.status_forcelist)
         and not (proxies and select_proxy(str(request.url), proxies))
-        and _seconds(options["timeout"]) is not None
         and bool(_PASSED_BY)
         and _HOOKS.are_those_of(adapter)
         and not _LOGGER.isEnabledFor(logging.DEBUG)
     )
 
 
-def _answer(adapter: HTTPAdapter, pool: Any, trip: Trip, request: Any, options: Any) -> Any:
+def _answer(
+    adapter: HTTPAdapter, pool: Any, trip: Trip, request: Any, options: Any, bounds: _Bounds
+) -> Any:
     """urllib3's answer, its body unread; ``None`` if the ordinary way has to be gone.
 
     That is because no connection is open, or since something was out of the ordinary.  Then the
@@ -125,7 +130,7 @@ def _answer(adapter: HTTPAdapter, pool: Any, trip: Trip, request: Any, options: 
     if connection is None:
         return None
     if not connection.debuglevel and (connection.is_verified or type(pool) is PlainPool):
-        head, received = _exchange(connection, trip, pieces, request.method, options["timeout"])
+        head, received = _exchange(connection, trip, pieces, request.method, bounds)
         if head is not None:
             pool.num_requests += 1
             connection.answer = answer = Answer.taken(
@@ -143,13 +148,13 @@ def _answer(adapter: HTTPAdapter, pool: Any, trip: Trip, request: Any, options: 
 
 
 def _exchange(
-    connection: Any, trip: Trip, pieces: list[bytes], method: str, timeout: Any
+    connection: Any, trip: Trip, pieces: list[bytes], method: str, bounds: _Bounds
 ) -> tuple[Head | None, bytes]:
     """Send the pieces of a request, and receive an ordinary head and perhaps more.
 
     If there is none, the connection has a replay of what has happened.
     """
-    connect, read = _seconds(timeout) or (None, None)
+    connect, read = bounds
     sock, was_sent = connection.sock, False
     try:
         sock.settimeout(connect)
@@ -176,8 +181,8 @@ def _exchange(
     return head, received
 
 
-def _seconds(timeout: Any) -> tuple[float | None, float | None] | None:
-    """For connecting and for reading, if it is quite clear what is meant."""
+def _seconds(timeout: Any) -> _Bounds | None:
+    """What requests' ``timeout`` means, if that is quite clear."""
     pair = timeout if type(timeout) is tuple else (timeout, timeout)
     if len(pair) != 2:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -44,6 +45,16 @@ def told_of(error: BaseException | None, depth: int = 9) -> object:
     return type(error), anonymous(str(error)), parts, has
 
 
+def plain_parts(thing: Any, *, but: Any = frozenset()) -> list[tuple[str, str]]:
+    """Each of its attributes, with its value if that has no parts of its own."""
+    plain = (str, int, timedelta, type(None))
+    return [
+        (name, repr(value) if isinstance(value, plain) else type(value).__name__)
+        for name, value in sorted(vars(thing).items())
+        if name not in but
+    ]
+
+
 def told_of_answer(answer: requests.Response) -> object:
     """All that can be asked of an answer."""
     raw: Any = answer.raw
@@ -68,8 +79,9 @@ def told_of_answer(answer: requests.Response) -> object:
         (raw.isclosed(), raw.closed, raw.tell(), raw.length_remaining, raw.chunked, raw.chunk_left),
         (raw.read(), raw.data, raw.connection, anonymous(str(raw.geturl()))),
         (repr(raw.retries), type(raw), type(raw._fp), raw._fp is raw._original_response),
-        sorted(vars(raw)),
-        sorted(vars(answer)),
+        plain_parts(answer, but={"_answered_after", "elapsed"}),
+        plain_parts(raw),
+        plain_parts(raw._original_response, but={"head", "is_at_hand"}),
     ]
 
 

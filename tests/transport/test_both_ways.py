@@ -81,7 +81,7 @@ def test_a_server_that_misbehaves_is_found_out_in_the_same_words(
         Reply(raw=b"HTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
         *(reply for reply, _ in FAILURES.values()),
     ],
-    ids=repr,
+    ids=lambda reply: str(reply.status),
 )
 @pytest.mark.parametrize(("method", "stream"), [("GET", False), ("GET", True), ("HEAD", False)])
 def test_each_answer_is_what_it_would_be_on_the_ordinary_way(

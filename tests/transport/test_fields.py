@@ -162,7 +162,7 @@ def test_what_is_ordinary_is_written(
     ],
 )
 def test_what_is_not_ordinary_is_left_to_urllib3(request_: PreparedRequest) -> None:
-    assert plain_request(request_, b"Host: svc.test") is None
+    assert plain_request(request_, "Host: svc.test\r\n") is None
 
 
 @pytest.mark.parametrize(("size", "pieces"), [(0, 1), (1, 1), (65536, 1), (65537, 2)])
@@ -170,4 +170,4 @@ def test_a_small_body_goes_with_its_head(size: int, pieces: int) -> None:
     request = requests.Request(
         "POST", "http://svc.test/", headers=USUAL, data=b"x" * size
     ).prepare()
-    assert len(plain_request(request, b"Host: svc.test") or ()) == pieces
+    assert len(plain_request(request, "Host: svc.test\r\n") or ()) == pieces

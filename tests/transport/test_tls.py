@@ -118,7 +118,7 @@ def test_a_bundle_that_vanishes_is_missed_though_a_connection_stands(
         Reply(raw=b"HTTP/1.0 200 OK\r\n\r\nfine"),
         *(reply for reply, _ in FAILURES.values()),
     ],
-    ids=repr,
+    ids=lambda reply: str(reply.status),
 )
 @pytest.mark.parametrize("stream", [False, True])
 def test_the_short_way_ends_as_the_ordinary_one(
