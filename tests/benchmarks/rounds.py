@@ -19,7 +19,7 @@ from tests.benchmarks.servers import ROOT
 
 __all__ = ["Interpreters", "Worker", "measure", "profile", "taken"]
 
-_PATIENCE = 3600.0  # seconds that a turn, or getting ready for it, may take
+_PATIENCE = 6 * 3600.0  # seconds that a turn, or getting ready for it, may take
 
 
 class Interpreters(Protocol):

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import random
 import resource
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from urllib3 import HTTPResponse
 
 from browseros_api import Session
-from tests.benchmarks.peers.site import PAYLOAD, Extras, Site, Turn
+from browseros_api.pipeline import Call
+from tests.benchmarks.peers.site import Extras, Site, Turn
 
 __all__ = ["full_hit", "remembering"]
 
@@ -84,10 +83,7 @@ def full_hit(site: Site, entries: int) -> Iterator[Turn]:
         entries = min(entries, 10_000)
     chance = random.Random(entries)
     with Session(cache_max_entries=2 * entries, cache_max_bytes=2**40) as session:
-        with _answered_at_once(session, site):
-            for number in range(entries):
-                session.get(f"{site.kept}/{number}")
-        assert session.get_stats()["cache_size"] == entries
+        _fill(session, [f"{site.kept}/{number}" for number in range(entries)])
         some = [f"{site.kept}/{chance.randrange(entries)}" for _ in range(_SAMPLE)]
         urls = itertools.cycle(some)
 
@@ -100,20 +96,25 @@ def full_hit(site: Site, entries: int) -> Iterator[Turn]:
         assert session.get_stats()["cache_size"] == entries
 
 
-@contextmanager
-def _answered_at_once(session: Session, site: Site) -> Iterator[None]:
-    """Within, everything happens but the sending: the network would take most of the time."""
-    adapter: Any = session.get_adapter(site.fast)
-    headers = {"Content-Type": "application/json", "Cache-Control": "max-age=86400"}
+def _fill(session: Session, urls: Sequence[str]) -> None:
+    """Have an answer kept for each URL.
 
-    def send(request: requests.PreparedRequest, **_: Any) -> requests.Response:
-        body = io.BytesIO(PAYLOAD)
-        raw = HTTPResponse(body, headers, status=200, reason="OK", preload_content=False)
-        answer: requests.Response = adapter.build_response(request, raw)
+    One is real.  The others are made after it and go through the steps of the cache alone:
+    asking a million times for them would take longer than everything else.
+    """
+    real = session.get(urls[0])
+    cache = session.engine.cache
+
+    def made(call: Call) -> requests.Response:
+        answer = requests.Response()
+        answer.__dict__.update(real.__dict__)
+        answer.headers, answer.request = real.headers.copy(), real.request.copy()
+        answer.url = answer.request.url = call.url
         return answer
 
-    adapter.send = send  # of this one: what kind of adapter it is makes a part of an answer's name
-    try:
-        yield
-    finally:
-        del adapter.send
+    def asked(call: Call) -> requests.Response:
+        return cache.store(call, made)
+
+    for url in urls:
+        cache.lookup(session.plan({"method": "GET", "url": url}), asked)
+    assert session.get_stats()["cache_size"] == len(urls)
