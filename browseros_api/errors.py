@@ -104,8 +104,9 @@ class DeadlineExceeded(requests.Timeout, _TimeoutError):
         spent: Mapping[str, float] | None = None,
         attempts: int = 0,
         request: requests.PreparedRequest | None = None,
+        response: requests.Response | None = None,
     ) -> None:
-        super().__init__(*args, request=request)
+        super().__init__(*args, request=request, response=response)
         self.spent = dict(spent or {})
         self.attempts = attempts
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from http.cookiejar import CookieJar
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, cast
 
 import requests
@@ -26,14 +25,17 @@ _TOOLS = itemgetter(
     *("get_environ_proxies",),
 )
 _STEPS = itemgetter("request", "prepare_request", "merge_environment_settings")
+# Not all that stands in the class: pickle, for one, leaves a note of its own there.
+_PARTS = attrgetter(*[name for name in dir(PreparedRequest) if not name.startswith("__")])
 
 
 def _tools() -> tuple[Any, ...]:
     encode = models.RequestEncodingMixin._encode_params
-    return (_TOOLS(vars(sessions)), _STEPS(vars(STOCK)), vars(PreparedRequest), encode)
+    init = PreparedRequest.__init__
+    return (_TOOLS(vars(sessions)), _STEPS(vars(STOCK)), _PARTS(PreparedRequest), init, encode)
 
 
-_ORIGINALS = tuple(dict(part) if isinstance(part, Mapping) else part for part in _tools())
+_ORIGINALS = _tools()
 
 
 def is_untouched() -> bool:

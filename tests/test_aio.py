@@ -8,6 +8,7 @@ import inspect
 import threading
 import weakref
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -302,6 +303,9 @@ def test_get_many_ends_when_the_client_is_closed(api_server: ApiServer) -> None:
 # -- the facade ----------------------------------------------------------------------------------
 
 
+SHOWN = (property, cached_property)
+
+
 def public(kind: type) -> dict[str, Any]:
     return {name: getattr(kind, name) for name in dir(kind) if not name.startswith("_")}
 
@@ -312,14 +316,14 @@ def test_it_has_what_the_blocking_client_has() -> None:
     assert own.keys() - others.keys() == {"blocking"}
     for name, other in others.items():
         if name in own:
-            assert isinstance(own[name], property) == isinstance(other, property), name
+            assert isinstance(own[name], SHOWN) == isinstance(other, SHOWN), name
 
 
 @pytest.mark.parametrize("name", sorted(public(BlockingClient).keys() - {"submit"}))
 def test_what_one_can_be_told_the_other_can(name: str) -> None:
     """Every way to call the blocking one calls the awaited one, and means the same."""
     own, other = public(aio.EnhancedAPIClient)[name], public(BlockingClient)[name]
-    if isinstance(other, property):
+    if isinstance(other, SHOWN):
         return
     theirs = list(inspect.signature(other).parameters.values())[1:]
     by_place = [one.name for one in theirs if one.kind is one.POSITIONAL_OR_KEYWORD]

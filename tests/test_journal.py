@@ -230,7 +230,7 @@ def test_debug_shows_each_attempt_and_decision_and_no_secret(
     assert "alice" not in text
     for said in (
         "GET {}/flaky?api_key=*** attempt 1: 503; again in",
-        "GET {}/flaky: kept for 300 s",
+        "GET {}/flaky: kept, fresh for 300 s",
         "GET {}/flaky: answered from the cache",
         "GET {}/down?api_key=*** attempt 3: 500; no retries left",
         "breaker {}/down: closed -> open",

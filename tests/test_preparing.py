@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import pickle
 from collections import OrderedDict
 from collections.abc import Iterator
 from functools import partial
@@ -444,3 +445,9 @@ def test_a_mapping_that_has_a_name_twice_is_sent_as_requests_sends_it() -> None:
 def test_a_jar_of_cookies_that_is_empty_changes_nothing() -> None:
     with Session() as session:
         assert way(session, cookies=RequestsCookieJar())
+
+
+def test_pickling_a_request_does_not_close_the_short_way() -> None:
+    with Session() as session:
+        pickle.loads(pickle.dumps(requests.Request("GET", "http://a.example/").prepare()))
+        assert way(session)

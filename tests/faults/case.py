@@ -25,7 +25,8 @@ class Case:
         gets: requests that the server sees if it is a GET.
         posts: the same for a POST ...
         post_ends: ... and how that ends, if not in the same way.
-        kept: whether the answer may be kept, if its head says that it is fresh for a minute.
+        kept: whether the answer may be kept, if its head says that it is fresh for a minute: then
+            its status does not matter (RFC 9111, section 3).
         differs: why it has to end otherwise than in stock requests.
         hangs: stock requests does not come back from it; ours has to, at its deadline.
         waits: it takes a timeout to end, so that the timeout is short.

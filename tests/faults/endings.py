@@ -163,6 +163,7 @@ CASES = (
     Case(
         "early-response", "a 413 after the first KiB of a large upload, and an RST",
         answer_early, ends=413, body=b'{"e": "too large"}', sends=5_000_000, early=True,
+        kept=True,
     ),
     Case(
         "short-body", "half of the body that was announced, then a FIN",

@@ -43,7 +43,7 @@ CASES = (
     Case(
         "status-999", "a status that no standard knows",
         says("HTTP/1.1 999 What", "Content-Length: 2", body=b"{}", keep=True),
-        ends=999, body=b"{}", gets=1,
+        ends=999, body=b"{}", gets=1, kept=True,
     ),
     Case(
         "status-4-digits", "a status of four digits",

@@ -46,7 +46,7 @@ CASES = (
     ),
     Case(
         "always-500", "a 500 each time", fails("500 Internal Server Error"),
-        ends=500, body=b'{"e": 1}', gets=3,
+        ends=500, body=b'{"e": 1}', gets=3, kept=True,
     ),
     Case(
         "429-retry-after", "a 429 that asks to wait for a second, then the answer",
@@ -59,20 +59,20 @@ CASES = (
     ),
     Case(
         "503-retry-after-year", "a 503 that asks to wait for a year",
-        fails(DOWN, "Retry-After: 31536000"), ends=503, body=b'{"e": 1}',
+        fails(DOWN, "Retry-After: 31536000"), ends=503, body=b'{"e": 1}', kept=True,
     ),
     Case(
         "503-retry-after-junk", "503s whose Retry-After is no time",
         every(fails(DOWN, "Retry-After: soon"), fails(DOWN, "Retry-After: -5")),
-        ends=503, body=b'{"e": 1}', gets=3,
+        ends=503, body=b'{"e": 1}', gets=3, kept=True,
     ),
     Case(
         "401-for-ever", "a 401 whatever is sent", fails("401 Unauthorized"),
-        ends=401, body=b'{"e": 1}',
+        ends=401, body=b'{"e": 1}', kept=True,
     ),
     Case(
         "auth-bad-challenge", "a 401 whose challenge cannot be read",
         fails("401 Unauthorized", 'WWW-Authenticate: Digest realm="r, qop=,,="'),
-        ends=401, body=b'{"e": 1}',
+        ends=401, body=b'{"e": 1}', kept=True,
     ),
 )  # fmt: skip

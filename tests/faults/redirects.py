@@ -53,7 +53,7 @@ CASES = tuple(
         (
             "redirect-no-location", "a 302 that does not say where to",
             says("HTTP/1.1 302 Found", "Content-Length: 2", body=b"{}", keep=True),
-            {"ends": 302, "body": b"{}"},
+            {"ends": 302, "body": b"{}", "kept": True},
         ),
         (
             "redirect-bad-url", "a redirect to something that is no URL",
@@ -69,7 +69,7 @@ CASES = tuple(
         ),
         (
             "redirect-empty", "a 302 to nowhere: its Location is empty",
-            elsewhere(""), {"ends": 302, "body": b"{}"},
+            elsewhere(""), {"ends": 302, "body": b"{}", "kept": True},
         ),
         (
             "redirect-bytes", "a redirect to a path of raw UTF-8",

@@ -106,7 +106,8 @@ def test_the_client_fails_as_the_session_does_or_returns_what_is_there(
         assert case.ends < 400
         assert case.body != OK or told in ({"ok": True}, OK, OK.decode())
     assert client.get_stats()["failed_requests"] == int(error is not None)
-    assert client.get_stats()["cache_size"] == int(error is None and case.kept)
+    is_kept = error is None and case.kept and case.ends < 300  # by TTL no redirect is
+    assert client.get_stats()["cache_size"] == int(is_kept)
     assert hostile.hits(token) == case.gets
     assert client.get_stats()["average_latency_ms"] < LONGEST * 1000
     assert_clean(client.session, calls=1, hits=case.gets)

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -511,11 +512,12 @@ def test_killing_a_writer_leaves_whole_answers_or_none(path: Path) -> None:
         process.wait(50)
         process.stdout.close()
         assert query(path, "PRAGMA integrity_check") == [("ok",)]
-        store = open_store(Settings(store=f"sqlite:///{path}", store_timeout=10), clock=FakeClock())
+        settings = Settings(store=f"sqlite:///{path}", store_timeout=10)
+        store = open_store(settings, clock=time.monotonic)  # the time of the one that was killed
         for number in range(40):
             for one in store.get(key(str(number))):
                 assert one.snapshot.replica().content == b"%d" % number * 3000
-        assert store.put(A, entry()) is True
+        assert store.put(A, entry(now=time.monotonic())) is True
         assert store.figures()["store_unreadable"] == 0
         assert store.figures()["store_errors"] == 0
         store.close()
