@@ -69,7 +69,7 @@ def planned(
         call.attempt_timeout = _seconds(timeout)
     call.patience = _patience(timeout, call.attempt_timeout)
     # A word for a class behind us may mean anything.
-    if is_exact and arguments.keys() <= _KNOWN:
+    if is_exact and type(method) is str and arguments.keys() <= _KNOWN:
         call.question = engine.identity.question(session, call.method, arguments, share=share)
     if settings.idempotency_keys and method in _KEYED:
         _add_idempotency_key(session, call)

@@ -451,3 +451,12 @@ def test_pickling_a_request_does_not_close_the_short_way() -> None:
     with Session() as session:
         pickle.loads(pickle.dumps(requests.Request("GET", "http://a.example/").prepare()))
         assert way(session)
+
+
+def test_a_method_in_bytes_is_that_method() -> None:
+    ours, our_recorder = watched(Session, enable_cache=False)
+    stock, stock_recorder = watched(requests.Session)
+    with ours, stock:
+        call: Arguments = {"method": b"GET", "url": "http://a.example/"}
+        for _ in range(2):
+            assert outcome(ours, our_recorder, call) == outcome(stock, stock_recorder, call)
