@@ -92,10 +92,9 @@ def test_it_sees_the_context_of_its_caller(busy: Busy) -> None:
     assert busy.crew.submit_within(0.0, user.get).result(PATIENCE) == "ada"
 
 
-@pytest.mark.parametrize("seconds", [0.05, FAR])
-def test_a_job_that_was_cancelled_is_never_done(seconds: float, busy: Busy) -> None:
+def test_a_job_that_was_cancelled_is_never_done(busy: Busy) -> None:
     done: list[int] = []
-    future = busy.crew.submit_within(seconds, lambda: done.append(1))
+    future = busy.crew.submit_within(FAR, lambda: done.append(1))
     assert future.cancel()
     busy.go_on.set()
     assert busy.crew.submit(lambda: 2).result(PATIENCE) == 2
@@ -123,7 +122,7 @@ def test_a_submitted_call_is_late_while_every_thread_is_busy(api_server: ApiServ
         late = client.submit("POST", "/x", deadline=0.1)
         error = late.exception(PATIENCE)
         assert isinstance(error, DeadlineExceeded)
-        assert next(iter(error.spent)) == "queue"
+        assert error.spent["queue"] > 0.09
         assert error.__dict__["request_state"] == "never-sent"
         assert not first.done()
         assert client.get_stats()["failed_requests"] == 1

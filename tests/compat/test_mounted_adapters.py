@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import pytest
 import requests
 import trustme
 import urllib3
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.util import Retry
@@ -130,6 +131,42 @@ def test_an_adapter_without_its_retries_is_itself_in_all_else(api_server: ApiSer
     assert [url for url, _ in adapter.sent] == [api_server.url("/x"), api_server.url("/y")] * 2
     assert adapter.max_retries.total == 3
     assert api_server.connections == 1
+
+
+def test_what_is_set_on_an_adapter_that_asks_once_is_set_on_the_adapter(
+    api_server: ApiServer,
+) -> None:
+    class Learning(HTTPAdapter):
+        def send(self, request: Any, **options: Any) -> Any:  # type: ignore[override]
+            self.max_retries = Retry(7)
+            self.asked = request.url
+            return super().send(request, **options)
+
+    api_server.route("/down", Reply(503))
+    adapter = Learning(max_retries=OWN)
+    with Session(max_retries=1, retry_base_delay=0) as session:
+        session.mount("http://", adapter)
+        assert session.get(api_server.url("/down")).status_code == 503
+    assert (adapter.asked, adapter.max_retries.total) == (api_server.url("/down"), 7)
+    assert api_server.hits() == 2
+
+
+class Canned(BaseAdapter):
+    """An adapter that knows no retries at all."""
+
+    def send(self, request: Any, **options: Any) -> Any:  # type: ignore[override]
+        response = requests.Response()
+        response.status_code, response.url = 200, request.url
+        response.raw = io.BytesIO(b"canned")
+        return response
+
+    def close(self) -> None:
+        pass
+
+
+def test_an_adapter_that_knows_no_retries_is_no_matter(session: Session) -> None:
+    session.mount("canned://", Canned())
+    assert session.get("canned://x/", deadline=20.0).content == b"canned"
 
 
 @pytest.mark.parametrize(

@@ -94,8 +94,8 @@ def test_what_was_sent_and_not_answered_may_have_been_done(
 def test_what_was_not_answered_in_time_may_have_been_done(api_server: ApiServer) -> None:
     api_server.route("/x", Reply(silent=True))
     with ours() as session:
-        assert state_after(session.post, api_server.url("/x"), timeout=0.05) == MAYBE
-        assert state_after(session.post, api_server.url("/x"), deadline=0.05) == MAYBE
+        assert state_after(session.post, api_server.url("/x"), timeout=(20.0, 0.05)) == MAYBE
+        assert state_after(session.post, api_server.url("/x"), deadline=1.0) == MAYBE
 
 
 @pytest.mark.parametrize(
@@ -115,9 +115,10 @@ def test_what_was_answered_was_processed_whatever_became_of_the_answer(
     reply: Reply, api_server: ApiServer
 ) -> None:
     api_server.route("/x", reply)
+    seconds = 1.0 if reply.drip else 20.0
     with ours(max_response_bytes=100) as session:
-        assert state_after(session.post, api_server.url("/x"), timeout=0.2) == PROCESSED
-    with ours(max_response_bytes=100, attempt_timeout=0.2) as session:
+        assert state_after(session.post, api_server.url("/x"), timeout=seconds) == PROCESSED
+    with ours(max_response_bytes=100, attempt_timeout=seconds) as session:
         assert state_after(session.post, api_server.url("/x")) == PROCESSED
 
 

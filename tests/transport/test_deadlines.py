@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import socket
 import ssl
@@ -12,15 +13,16 @@ from typing import Any
 
 import pytest
 import requests
+import responses
 import trustme
 
 from browseros_api import DeadlineExceeded, Session
-from browseros_api.testing import ApiServer, Reply, wait_until
+from browseros_api.testing import ApiServer, FakeClock, Reply, wait_until
 from tests.awaiting import run
 from tests.flying import Caller
 
-SHORT = 0.5  # seconds, where the server takes some twenty
-LONG = 10.0  # seconds: far less than that, and enough for a machine that is busy
+SHORT = 0.4  # seconds, where the server takes some twenty
+LONG = 15.0  # seconds: far less than that, and enough for a machine that is busy
 
 LINES = [(f"X-Line-{number}", "x" * 20) for number in range(10)]
 DRIP = (1, 0.1)
@@ -38,17 +40,24 @@ def ours(**settings: Any) -> Session:
     return session
 
 
-def ended_in(phase: str, act: Callable[[], Any]) -> DeadlineExceeded:
-    """That ``act`` is ended by a deadline of ``SHORT`` seconds, most of which went to ``phase``."""
-    began = time.monotonic()
-    with pytest.raises(DeadlineExceeded) as caught:
-        act()
-    took = time.monotonic() - began
-    error = caught.value
-    assert SHORT * 0.99 < took < LONG
-    assert next(iter(error.spent)) == phase, error
-    assert f"({phase} 0." in str(error)
-    assert 0.9 * SHORT < sum(error.spent.values()) <= took
+def ended_in(phase: str, act: Callable[[float], Any]) -> DeadlineExceeded:
+    """That ``act(deadline)`` is ended by its deadline, most of which went to ``phase``.
+
+    A machine that is busy may spend a short deadline anywhere; then a longer one is given.
+    """
+    for deadline in (SHORT, 2 * SHORT, 4 * SHORT, 8 * SHORT):
+        began = time.monotonic()
+        with pytest.raises(DeadlineExceeded) as caught:
+            act(deadline)
+        took = time.monotonic() - began
+        error = caught.value
+        assert deadline * 0.99 < took < LONG
+        assert 0.9 * deadline < sum(error.spent.values()) <= took
+        if next(iter(error.spent)) == phase:
+            break
+    else:
+        pytest.fail(f"most of it did not go to {phase}: {error}")
+    assert f"({phase} " in str(error)
     return error
 
 
@@ -74,40 +83,40 @@ def test_of_the_answer(
     api_server.route("/x", reply)
     for _ in range(2 * reused):
         assert session.get(api_server.url("/before")).ok
-    error = ended_in(phase, lambda: session.get(api_server.url("/x"), deadline=SHORT))
-    assert error.attempts == api_server.hits("/x") == 1
+    error = ended_in(phase, lambda seconds: session.get(api_server.url("/x"), deadline=seconds))
+    assert error.attempts == 1
     assert " in attempt 1 (" in str(error)
     assert session.get_stats()["connections"]["connections_open"] == 0
 
 
 def test_of_a_body_that_nobody_reads(mute: tuple[str, int], session: Session) -> None:
     url, body = "http://{}:{}/".format(*mute), b"x" * 30_000_000
-    ended_in("send", lambda: session.post(url, data=body, deadline=SHORT))
+    ended_in("send", lambda seconds: session.post(url, data=body, deadline=seconds))
 
 
 def test_of_a_connection_that_is_not_accepted(
     swallowing: tuple[str, int], session: Session
 ) -> None:
     url = "http://{}:{}/".format(*swallowing)
-    ended_in("connect", lambda: session.get(url, deadline=SHORT))
+    ended_in("connect", lambda seconds: session.get(url, deadline=seconds))
 
 
 def test_of_a_handshake_that_is_not_answered(mute: tuple[str, int], session: Session) -> None:
     url = "https://{}:{}/".format(*mute)
-    ended_in("tls", lambda: session.get(url, deadline=SHORT))
+    ended_in("tls", lambda seconds: session.get(url, deadline=seconds))
 
 
 def test_of_a_look_up(names: Any, session: Session) -> None:
     names.known["slow.test"], names.gate = [], threading.Event()
     try:
-        ended_in("lookup", lambda: session.get("http://slow.test/", deadline=SHORT))
+        ended_in("lookup", lambda seconds: session.get("http://slow.test/", deadline=seconds))
     finally:
         names.gate.set()
 
 
 def test_of_a_proxy_that_does_not_connect(mute: tuple[str, int], session: Session) -> None:
     session.proxies = {"https": "http://{}:{}".format(*mute)}
-    ended_in("tls", lambda: session.get("https://127.0.0.1:1/", deadline=SHORT))
+    ended_in("tls", lambda seconds: session.get("https://127.0.0.1:1/", deadline=seconds))
 
 
 def test_of_the_queue_for_a_connection(api_server: ApiServer) -> None:
@@ -116,7 +125,7 @@ def test_of_the_queue_for_a_connection(api_server: ApiServer) -> None:
     with ours(max_connections=1) as session:
         first = Caller(session.get, api_server.url("/held"))
         wait_until(lambda: api_server.hits("/held") == 1)
-        ended_in("queue", lambda: session.get(api_server.url("/x"), deadline=SHORT))
+        ended_in("queue", lambda seconds: session.get(api_server.url("/x"), deadline=seconds))
         gate.set()
         assert first.value.ok
     assert api_server.hits("/x") == 0
@@ -127,7 +136,8 @@ def test_of_following(api_server: ApiServer, session: Session) -> None:
     api_server.route("/held", Reply(hold=gate))
     leader = Caller(session.get, api_server.url("/held"))
     wait_until(lambda: api_server.hits("/held") == 1)
-    error = ended_in("following", lambda: session.get(api_server.url("/held"), deadline=SHORT))
+    url = api_server.url("/held")
+    error = ended_in("following", lambda seconds: session.get(url, deadline=seconds))
     assert error.attempts == 0
     gate.set()
     assert leader.value.ok
@@ -136,10 +146,13 @@ def test_of_following(api_server: ApiServer, session: Session) -> None:
 
 def test_of_the_delays_between_attempts(api_server: ApiServer) -> None:
     api_server.script("/x", Reply(503), Reply(silent=True))
-    with ours(retry_base_delay=0.4, random=lambda: 0.5) as session:
-        error = ended_in("sleep", lambda: session.get(api_server.url("/x"), deadline=SHORT))
-    assert error.attempts == 2
-    assert " in attempt 2 (" in str(error)
+    clock = FakeClock()  # which stands still while the server is silent
+    with (
+        ours(clock=clock, sleep=clock.sleep, random=lambda: 0.5) as session,
+        pytest.raises(DeadlineExceeded, match=r"in attempt 2 \(sleep 1 s\)") as caught,
+    ):
+        session.get(api_server.url("/x"), deadline=1.0 + SHORT)
+    assert (caught.value.spent, caught.value.attempts) == ({"sleep": 1.0}, 2)
 
 
 def test_a_delay_that_does_not_fit_is_not_begun(api_server: ApiServer) -> None:
@@ -191,6 +204,7 @@ READERS: dict[str, Callable[[requests.Response], Any]] = {
     "as it comes": lambda response: list(response.iter_content(None)),
     "by lines": lambda response: list(response.iter_lines()),
     "raw": lambda response: response.raw.read(),
+    "raw at once": lambda response: list(iter(response.raw.read1, b"")),
     "raw into": lambda response: response.raw.readinto(bytearray(200)),
 }
 
@@ -203,9 +217,9 @@ def test_whoever_reads_a_stream_has_no_more_time(
     if stream == "gzip" and not reader.startswith("raw"):
         pytest.skip("it is no gzip, which is found at its first byte")
     api_server.route("/x", STREAMS[stream])
-    response = session.get(api_server.url("/x"), stream=True, deadline=SHORT)
+    response, _ = opened(session, api_server.url("/x"))
     began = time.monotonic()
-    with pytest.raises(DeadlineExceeded, match=r"deadline passed in the body \(body 0") as caught:
+    with pytest.raises(DeadlineExceeded, match=r"deadline passed in the body \(.*body ") as caught:
         READERS[reader](response)
     assert time.monotonic() - began < LONG
     assert caught.value.__dict__["request_state"] == "processed"
@@ -221,11 +235,18 @@ def test_so_over_a_connection_that_was_used_before(
     for _ in range(2):
         assert session.get(api_server.url("/before"), deadline=20.0, stream=True).content
     api_server.route("/x", STREAMS[stream])
-    response = session.get(api_server.url("/x"), stream=True, deadline=SHORT)
+    response, _ = opened(session, api_server.url("/x"))
     with pytest.raises(DeadlineExceeded, match="in the body"):
         response.content  # noqa: B018
-    assert api_server.connections == 1
     assert_over(session)
+
+
+def opened(session: Session, url: str) -> tuple[requests.Response, float]:
+    """A stream, and its deadline, which may have to be a longer one on a machine that is busy."""
+    for deadline in (SHORT, 2 * SHORT, 4 * SHORT):
+        with contextlib.suppress(DeadlineExceeded):
+            return session.get(url, stream=True, deadline=deadline), deadline
+    return session.get(url, stream=True, deadline=8 * SHORT), 8 * SHORT
 
 
 def assert_over(session: Session) -> None:
@@ -235,9 +256,9 @@ def assert_over(session: Session) -> None:
 
 def test_a_stream_that_comes_too_late_is_not_read(api_server: ApiServer, session: Session) -> None:
     api_server.route("/x", Reply(body="there at once"))
-    response = session.get(api_server.url("/x"), stream=True, deadline=0.2)
-    time.sleep(0.25)
-    with pytest.raises(DeadlineExceeded, match=r"\(rest 0"):
+    response, deadline = opened(session, api_server.url("/x"))
+    time.sleep(deadline)
+    with pytest.raises(DeadlineExceeded, match=r"in the body \(.*rest "):
         response.content  # noqa: B018
     assert_over(session)
 
@@ -255,11 +276,18 @@ def test_a_stream_in_time_is_as_any_other(api_server: ApiServer, session: Sessio
             assert list(response.iter_content(4)) == [b"abcd", b"ef"]
 
 
+def test_a_stream_of_a_mock_is_the_mocks_affair(session: Session) -> None:
+    with responses.RequestsMock() as mock:
+        mock.get("http://a.test/", body=b"mocked")
+        assert session.get("http://a.test/", stream=True, deadline=20.0).content == b"mocked"
+
+
 def test_the_watch_of_a_stream_ends_with_it(api_server: ApiServer, session: Session) -> None:
     """The connection goes back to the pool, and is not cut when the deadline comes after all."""
     api_server.route("/x", Reply(body="there at once"))
-    assert session.get(api_server.url("/x"), stream=True, deadline=0.2).content
-    time.sleep(0.25)
+    began = time.monotonic()
+    assert session.get(api_server.url("/x"), stream=True, deadline=1.0).content
+    time.sleep(max(0.0, began + 1.1 - time.monotonic()))
     assert session.get(api_server.url("/x"), stream=True).content
     assert session.get_stats()["connections"]["connections_opened"] == 1
 
@@ -274,12 +302,12 @@ def test_a_stream_that_is_dropped_is_closed(api_server: ApiServer, session: Sess
 
 
 def test_the_bound_of_an_attempt_ends_where_a_stream_begins(api_server: ApiServer) -> None:
-    api_server.route("/x", Reply(body="x" * 4, drip=(1, 0.15)))
-    with ours(attempt_timeout=0.3, deadline=20.0) as session:
+    api_server.route("/x", Reply(body="x" * 4, drip=(1, 0.5)))
+    with ours(attempt_timeout=1.0, deadline=20.0) as session:
         with session.get(api_server.url("/x"), stream=True) as response:
             assert response.content == b"xxxx"
         api_server.route("/x", STREAMS["length"])
-        response = session.get(api_server.url("/x"), stream=True, deadline=0.5)
+        response, _ = opened(session, api_server.url("/x"))
         with pytest.raises(DeadlineExceeded):
             response.content  # noqa: B018
         assert_over(session)
@@ -334,8 +362,8 @@ def test_over_tls_a_drip_is_cut_too(tmp_path: Any) -> None:
     with ApiServer(tls=context) as server, ours() as session:
         session.verify = str(tmp_path / "ca.pem")
         server.route("/x", Reply(body="x" * 200, drip=DRIP))
-        ended_in("body", lambda: session.get(server.url("/x"), deadline=SHORT))
-        response = session.get(server.url("/x"), deadline=SHORT, stream=True)
+        ended_in("body", lambda seconds: session.get(server.url("/x"), deadline=seconds))
+        response, _ = opened(session, server.url("/x"))
         with pytest.raises(DeadlineExceeded):
             response.content  # noqa: B018
         assert_over(session)
