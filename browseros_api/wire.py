@@ -17,7 +17,6 @@ from .errors import (
     NEVER_SENT,
     PROCESSED,
     DeadlineExceeded,
-    PoolTimeout,
     ReadTimeout,
     RequestState,
     as_timeout,
@@ -142,7 +141,7 @@ def _told(
         error.request = exchange.request
     if isinstance(error, DeadlineExceeded):
         return error
-    if is_late and (is_overdue or isinstance(error, PoolTimeout)):
+    if is_late and is_overdue:
         return _too_late(exchange, state)
     if is_overdue and not isinstance(error, TimeoutError):
         return _too_slow(exchange, state)

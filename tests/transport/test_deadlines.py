@@ -16,7 +16,7 @@ import requests
 import responses
 import trustme
 
-from browseros_api import DeadlineExceeded, Session
+from browseros_api import DeadlineExceeded, PoolTimeout, Session
 from browseros_api.testing import ApiServer, FakeClock, Reply, wait_until
 from tests.awaiting import run
 from tests.flying import Caller
@@ -129,6 +129,20 @@ def test_of_the_queue_for_a_connection(api_server: ApiServer) -> None:
         gate.set()
         assert first.value.ok
     assert api_server.hits("/x") == 0
+
+
+def test_a_queue_that_was_too_long_before_the_deadline_is_its_own_error(
+    api_server: ApiServer,
+) -> None:
+    gate = threading.Event()
+    api_server.route("/held", Reply(hold=gate))
+    with ours(max_connections=1, pool_timeout=0.05) as session:
+        first = Caller(session.get, api_server.url("/held"))
+        wait_until(lambda: api_server.hits("/held") == 1)
+        with pytest.raises(PoolTimeout):
+            session.get(api_server.url("/x"), deadline=20.0)
+        gate.set()
+        assert first.value.ok
 
 
 def test_of_following(api_server: ApiServer, session: Session) -> None:
