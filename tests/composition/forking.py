@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -35,6 +36,7 @@ def in_child(work: Callable[[], object]) -> int:
     if pid:
         return pid
     status = 1
+    faulthandler.register(signal.SIGUSR1)  # to say where it hangs
     try:
         work()
         status = 0
@@ -55,6 +57,8 @@ def assert_fine(*pids: int) -> None:
                 outcomes[pid] = os.waitstatus_to_exitcode(status)
         time.sleep(0.005)
     for pid in [pid for pid, outcome in outcomes.items() if outcome is None]:
+        os.kill(pid, signal.SIGUSR1)
+        time.sleep(0.5)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
     assert set(outcomes.values()) == {0}, outcomes

@@ -4,43 +4,16 @@ from __future__ import annotations
 
 import os
 import pickle
-import sys
 import threading
-import traceback
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from browseros_api.testing import ApiServer, Reply, wait_until
 from browseros_api.transport import PoolingAdapter
+from tests.composition.forking import assert_fine, in_child
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-
-
-def in_child(work: Callable[[], object]) -> int:
-    """Run ``work`` in a child; its process id, to be given to ``assert_fine``."""
-    sys.stdout.flush()
-    pid = os.fork()
-    if pid:
-        return pid
-    status = 1
-    try:
-        work()
-        status = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(status)
-
-
-def assert_fine(pid: int) -> None:
-    ended: list[int] = []
-    waiter = threading.Thread(target=lambda: ended.append(os.waitpid(pid, 0)[1]), daemon=True)
-    waiter.start()
-    waiter.join(20)
-    assert ended, "the child hangs"
-    assert os.waitstatus_to_exitcode(ended[0]) == 0
 
 
 def test_parent_and_child_use_connections_of_their_own(api_server: ApiServer, client: Any) -> None:
