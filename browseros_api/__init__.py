@@ -50,7 +50,8 @@ from .errors import (
 from .installing import install, uninstall
 from .policies.breakers import CircuitBreaker
 from .session import ResilienceMixin, Session
-from .settings import RetryBudget, Settings
+from .settings import Settings
+from .terms import RetryBudget
 
 __version__ = "1.0.0"
 

@@ -6,42 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from .checks import (
-    at_least,
-    check_store,
-    check_timeout,
-    checked_keys,
-    duration,
-    one_of,
-    whole,
-)
-from .sharing import checked_shares
+from .settling import settled
+from .terms import RetryBudget
 
-__all__ = ["RetryBudget", "Settings", "Timeouts"]
+__all__ = ["Settings", "Timeouts"]
 
 Timeouts = float | tuple[float | None, float | None] | None
-
-_MOST_CONNECTIONS = 65_535  # each needs a port, and urllib3 a place in a queue made beforehand
-
-
-@dataclass(frozen=True, kw_only=True)
-class RetryBudget:
-    """How many retries a host gets, of all calls of a session together.
-
-    Attributes:
-        ratio: of a retry, for each call.
-        per_second: retries, for each second from one good answer of the host to the next.
-        reserve: what a host has at first, and so many can be saved at most.
-    """
-
-    ratio: float = 0.2
-    per_second: float = 10.0
-    reserve: int = 100
-
-    def __post_init__(self) -> None:
-        at_least("ratio", self.ratio)
-        at_least("per_second", self.per_second)
-        whole("reserve", self.reserve, least=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +71,7 @@ class Settings:
     retry_base_delay: float = 1.0
     retry_max_delay: float = 32.0
     jitter: Literal["proportional", "full"] = "proportional"
-    retry_budget: RetryBudget | None = RetryBudget()
+    retry_budget: RetryBudget | None = RetryBudget()  # noqa: RUF009  (frozen)
     on_retry: Callable[[int, float, Any], object] | None = None
     enable_cache: bool = True
     cache_mode: Literal["ttl", "rfc"] = "rfc"
@@ -130,53 +100,8 @@ class Settings:
     random: Callable[[], float] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("attempt_timeout", "deadline", "pool_timeout"):
-            self._set(name, duration(name, getattr(self, name)))
-        for name in ("keepalive_timeout", "recovery_timeout", "store_timeout"):
-            self._set(name, duration(name, getattr(self, name), optional=False))
-        for name in _SECONDS:
-            self._set(name, at_least(name, getattr(self, name)))
-        whole("max_retries", self.max_retries, least=0)
-        for name in _COUNTS:
-            whole(name, getattr(self, name), least=1)
-        if self.max_connections > _MOST_CONNECTIONS:
-            raise ValueError(f"max_connections must be at most {_MOST_CONNECTIONS}")
-        for name in ("max_connections_per_host", "max_response_bytes"):
-            if getattr(self, name) is not None:
-                whole(name, getattr(self, name), least=1)
-        for name in _SWITCHES:
-            if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"{name} must be True or False, not {getattr(self, name)!r}")
-        one_of("jitter", self.jitter, ("proportional", "full"))
-        one_of("cache_mode", self.cache_mode, ("ttl", "rfc"))
-        for name in ("on_retry", "endpoint_key", "clock", "sleep", "random"):
-            if getattr(self, name) is not None and not callable(getattr(self, name)):
-                raise TypeError(f"{name} must be callable, not {getattr(self, name)!r}")
-        if self.base_url is not None and not isinstance(self.base_url, str):
-            raise TypeError(f"base_url must be a str or None, not {self.base_url!r}")
-        if not (self.retry_budget is None or isinstance(self.retry_budget, RetryBudget)):
-            raise TypeError(
-                f"retry_budget must be a RetryBudget or None, not {self.retry_budget!r}"
-            )
-        check_timeout(self.timeout)
-        if self.share is not None:
-            self._set("share", checked_shares(self.share))
-        check_store(self.store)
-        self._set("store_key", checked_keys("store_key", self.store_key))
-        self._refuse_contradictions()
-
-    def _refuse_contradictions(self) -> None:
-        """What was asked for must be possible together; a default gives way to what was asked."""
-        defaults = {field.name: field.default for field in fields(self)}
-        for low, high in _ORDERED:
-            least, most = getattr(self, low), getattr(self, high)
-            if least is None or most is None or least <= most:
-                continue
-            if least != defaults[low] and most != defaults[high]:
-                raise ValueError(f"{low} ({least:g}) must not be more than {high} ({most:g})")
-
-    def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)  # frozen for everybody else
+        for name, value in settled(self):
+            object.__setattr__(self, name, value)  # frozen for everybody else
 
     @classmethod
     def names(cls) -> frozenset[str]:
@@ -196,29 +121,3 @@ class Settings:
         known = cls.names()
         ours = {name: value for name, value in options.items() if name in known}
         return ours, {name: value for name, value in options.items() if name not in known}
-
-
-_SECONDS = ("dns_cache_ttl", "retry_base_delay", "retry_max_delay", "cache_ttl", "stale_if_error")
-_COUNTS = (
-    "max_connections",
-    "cache_max_entries",
-    "cache_max_bytes",
-    "cache_max_entry_bytes",
-    "failure_threshold",
-    "half_open_max_calls",
-    "max_endpoints",
-)
-_ORDERED = (  # the first of each two is a part of the second
-    ("attempt_timeout", "deadline"),
-    ("pool_timeout", "deadline"),
-    ("retry_base_delay", "retry_max_delay"),
-    ("max_connections_per_host", "max_connections"),
-    ("cache_max_entry_bytes", "cache_max_bytes"),
-)
-_SWITCHES = (
-    "enable_cache",
-    "enable_deduplication",
-    "enable_circuit_breaker",
-    "idempotency_keys",
-    "debug",
-)

@@ -14,8 +14,8 @@ FLOORS = {
     0: (
         *("abroad", "addresses", "askers", "bare", "bodies", "checks", "deadlines"),
         *("environment", "errors", "forks", "identity", "journal", "keys", "lines", "memo"),
-        *("naming", "pipeline", "preparing", "replicas", "settings", "sharing", "spent"),
-        *("timer", "verbs", "ways"),
+        *("naming", "pipeline", "preparing", "replicas", "settings", "settling", "sharing"),
+        *("spent", "terms", "timer", "verbs", "ways"),
     ),
     1: ("policies", "stores", "transport"),
     2: ("engine", "guard", "looking", "plans", "session", "shortcut", "wire", "witness"),

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..settings import RetryBudget
+from ..terms import RetryBudget
 
 __all__ = ["Budget"]
 

@@ -18,7 +18,8 @@ from browseros_api.journal import Journal
 from browseros_api.pipeline import Call, Exchange
 from browseros_api.policies.budget import Budget
 from browseros_api.policies.retry import Retry
-from browseros_api.settings import RetryBudget, Settings
+from browseros_api.settings import Settings
+from browseros_api.terms import RetryBudget
 from browseros_api.testing import FakeClock
 
 __all__ = ["Fleet"]
