@@ -7,6 +7,11 @@ breaking) behind a drop-in ``requests.Session``, a JSON client, and its awaited 
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
 from requests import (
     ConnectionError,
     HTTPError,
@@ -35,23 +40,26 @@ from requests import (
 )
 from requests.exceptions import FileModeWarning
 
-from .api import delete, get, head, options, patch, post, put, request, session
-from .client import EnhancedAPIClient
-from .errors import (
-    BodyTimeout,
-    CircuitOpenError,
-    ClientClosed,
-    ConnectTimeout,
-    DeadlineExceeded,
-    PoolTimeout,
-    ReadTimeout,
-    ResponseTooLarge,
-)
-from .installing import install, uninstall
-from .policies.breakers import CircuitBreaker
-from .session import ResilienceMixin, Session
-from .settings import Settings
-from .terms import RetryBudget
+from .forks import importing
+
+if TYPE_CHECKING:
+    from .api import delete, get, head, options, patch, post, put, request, session
+    from .client import EnhancedAPIClient
+    from .errors import (
+        BodyTimeout,
+        CircuitOpenError,
+        ClientClosed,
+        ConnectTimeout,
+        DeadlineExceeded,
+        PoolTimeout,
+        ReadTimeout,
+        ResponseTooLarge,
+    )
+    from .installing import install, uninstall
+    from .policies.breakers import CircuitBreaker
+    from .session import ResilienceMixin, Session
+    from .settings import Settings
+    from .terms import RetryBudget
 
 __version__ = "1.0.0"
 
@@ -107,3 +115,50 @@ __all__ = [
     "uninstall",
     "utils",
 ]
+
+# Where to find what is imported on first use: whoever imports requests' names only, or one of ours,
+# does not wait for the rest.
+_HOMES = {
+    name: home
+    for home, names in {
+        "api": "delete get head options patch post put request session",
+        "client": "EnhancedAPIClient",
+        "errors": "BodyTimeout CircuitOpenError ClientClosed ConnectTimeout DeadlineExceeded"
+        " PoolTimeout ReadTimeout ResponseTooLarge",
+        "installing": "install uninstall",
+        "policies.breakers": "CircuitBreaker",
+        "session": "ResilienceMixin Session",
+        "settings": "Settings",
+        "terms": "RetryBudget",
+    }.items()
+    for name in names.split()
+}
+
+
+class _Package(ModuleType):
+    """This package, whose names come when they are asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        with importing:
+            found = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        if name != "session":
+            setattr(self, name, found)
+        return found
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *__all__})
+
+    @property
+    def session(self) -> Any:
+        """requests' function of this name; once imported, the module of this name would hide it."""
+        return self.__dict__.get("_session") or self.__getattr__("session")
+
+    @session.setter
+    def session(self, value: Any) -> None:
+        if not isinstance(value, ModuleType):
+            self.__dict__["_session"] = value
+
+
+sys.modules[__name__].__class__ = _Package

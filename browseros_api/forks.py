@@ -10,7 +10,7 @@ __all__ = ["importing", "look", "reset_in_child"]
 
 # Whatever is imported on first use is imported inside this, so that no thread is at it while the
 # process forks: the child would wait for ever for a module that is half imported.
-importing = threading.Lock()
+importing = threading.RLock()  # what is imported may import in its turn
 
 _resets: list[Callable[[], object]] = []
 _pid = os.getpid()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ import requests
 from .checks import at_least, duration
 from .deadlines import bind
 from .engine import Engine
+from .forks import importing
 from .pipeline import Call
 from .sharing import checked_share
 
@@ -97,6 +97,8 @@ def _seconds(timeout: Any) -> float | None:
 def _add_idempotency_key(session: requests.Session, call: Call) -> None:
     given = call.arguments.get("headers") or {}
     if not any(_lower(name) == "idempotency-key" for name in (*given, *session.headers)):
+        with importing:  # and not at the head of the file: few want it, and it is slow to import
+            import uuid  # noqa: PLC0415
         call.extra = ("Idempotency-Key", str(uuid.uuid4()))
         call.arguments["headers"] = {**given, call.extra[0]: call.extra[1]}
 

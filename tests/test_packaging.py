@@ -128,9 +128,43 @@ def test_importing_loads_nothing_that_only_some_need() -> None:
     done = python(
         "-c",
         "import sys, requests, pybreaker; before = {*sys.modules}; "  # which loads redis by itself
-        "import browseros_api; print(*({*sys.modules} - before))",
+        "import browseros_api; browseros_api.Session(); print(*({*sys.modules} - before))",
     )
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
     assert "browseros_api.errors" in loaded
     assert rare & loaded == set()
+
+
+def test_importing_the_package_loads_little_more_than_requests() -> None:
+    done = python(
+        "-c",
+        "import sys, requests; before = {*sys.modules}; "
+        "import browseros_api; print(*({*sys.modules} - before))",
+    )
+    assert set(done.stdout.split()) == {"browseros_api", "browseros_api.forks"}, done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(browseros_api.__all__))
+def test_each_name_comes_when_it_is_asked_for(name: str) -> None:
+    done = python(
+        "-W", "error", "-c", f"import browseros_api as b; {name!r} in dir(b) or 1 / 0; b.{name}"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_no_other_name_comes() -> None:
+    with pytest.raises(AttributeError, match="'browseros_api' has no attribute 'Sesion'"):
+        browseros_api.Sesion  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(ImportError):
+        from browseros_api import Sesion  # type: ignore[attr-defined]  # noqa: F401, PLC0415
+
+
+def test_session_is_the_function_although_there_is_a_module_of_that_name() -> None:
+    done = python(
+        "-c",
+        "import browseros_api.session, browseros_api as b; assert callable(b.session); "
+        "from browseros_api import *; assert session is b.session; "
+        "b.session = 5; assert b.session == 5",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
