@@ -62,10 +62,12 @@ class KeptAnswer:
 class KeptAnswers:
     """The answers that a session keeps: ``session.cache``, and ``client.cache``.
 
-    for answer in client.cache:
-        print(answer.url, answer.fresh_for)
-    client.cache.explain("GET", "/users", params={"page": 2})
-    client.cache.delete(prefix="/users")
+    ::
+
+        for answer in client.cache:
+            print(answer.url, answer.fresh_for)
+        client.cache.explain("GET", "/users", params={"page": 2})
+        client.cache.delete(prefix="/users")
     """
 
     def __init__(

@@ -18,6 +18,8 @@ import pytest
 import requests
 
 import browseros_api.aio
+import browseros_api.errors
+import browseros_api.terms
 import browseros_api.testing
 from browseros_api import CircuitBreaker, EnhancedAPIClient, RetryBudget, Settings
 from browseros_api.testing import ApiServer, FakeClock, Received, Reply
@@ -224,5 +226,8 @@ def test_every_public_name_is_explained() -> None:
         if getattr(browseros_api, name) is not getattr(requests, name, None)
     ]
     assert "Session" in ours
+    reference = (DOCS / "reference.md").read_text("utf-8")
     for name in [*ours, *browseros_api.testing.__all__]:
         assert re.search(rf"\b{name}\b", code), name
+        if name not in dir(browseros_api.errors) + dir(browseros_api.terms):  # they are there whole
+            assert re.search(rf"\b{name}\b", reference), name
