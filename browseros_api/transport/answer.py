@@ -111,6 +111,14 @@ class Answer(http.client.HTTPResponse):
             if self.fp is not None:
                 self.fp = stream
 
+    def flush(self) -> None:
+        """There is nothing to be flushed, and closing comes by here.
+
+        A body that was read to its end has given its connection back; whoever closes that, since it
+        was idle too long, closes this answer as well, perhaps at the same instant as its reader.
+        The standard library's would then complain that it is closed.
+        """
+
     def take(self, head: Head) -> None:
         """What comes now is the body that belongs to ``head``."""
         self.version, self.status, self.reason = 11, head.status, head.reason

@@ -155,3 +155,24 @@ def test_a_body_larger_than_allowed_is_not_read_to_its_end(
     with pytest.raises(requests.RequestException, match="max_response_bytes=1000"):
         client.get(api_server.url("/large"), timeout=20)
     assert client.now["connections_in_use"] == 0
+
+
+def test_an_answer_may_be_closed_by_two_at_the_same_instant(
+    api_server: ApiServer, client: Any
+) -> None:
+    response = client.get(api_server.url("/bytes/10"), stream=True, timeout=20)
+    answer = response.raw._original_response
+    kind, closings = type(answer), []
+
+    class Closing(kind):  # type: ignore[misc, valid-type]
+        def flush(self) -> None:
+            closings.append(1)
+            if len(closings) == 1:  # it was seen to be open, and now another one comes first
+                self.close()
+            super().flush()
+
+    answer.__class__ = Closing
+    answer.close()
+    assert answer.closed
+    assert len(closings) == 2
+    response.close()
