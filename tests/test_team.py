@@ -232,11 +232,15 @@ import threading
 from browseros_api.jobs import Job
 from browseros_api.team import Team
 
-team, begun = Team(1, "team"), threading.Event()
+def told(job):
+    print("cancelled", job.is_cancelled)
+    over.set()
+
+team, begun, over = Team(1, "team"), threading.Event(), threading.Event()
 team.hand(Job(int, print))
-team.hand(Job(lambda: (begun.set(), threading.Event().wait(0.2), print("done")), lambda _: None))
-assert begun.wait(10)
-team.hand(Job(lambda: print("never"), lambda job: print("cancelled", job.is_cancelled)))
+team.hand(Job(lambda: (begun.set(), over.wait(20), print("done")), lambda _: None))
+assert begun.wait(20)
+team.hand(Job(lambda: print("never"), told))
 idle = Team(1, "idle")
 idle.hand(Job(int, lambda _: None))
 """
