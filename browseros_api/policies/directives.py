@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
 __all__ = ["directives", "instant", "members", "seconds", "tags"]
@@ -14,7 +13,20 @@ __all__ = ["directives", "instant", "members", "seconds", "tags"]
 _LONGEST = 2**31  # seconds: what is beyond cannot be meant (RFC 9111, 1.2.2)
 
 _DIRECTIVE = re.compile(r'([^\s,;=]+)(?:(\s*)=(\s*)(?:"((?:[^"\\]|\\.)*)"|([^\s,;]*)))?')
-_YEAR = re.compile(r"\b\d{4}\b")
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = rf"(?P<month>{'|'.join(_MONTHS)})"
+_DAY, _LONG_DAY = "(?:mon|tue|wed|thu|fri|sat|sun)", "(?:mon|tues|wednes|thurs|fri|satur|sun)day"
+_TIME = r"(?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d):(?P<second>[0-5]\d|60)"
+_FORMS = [
+    re.compile(rf"\s*{form}\s*(?:,.*)?", re.IGNORECASE | re.ASCII)
+    for form in (
+        rf"{_DAY}, (?P<day>\d\d) {_MONTH} (?P<year>\d{{4}}) {_TIME} GMT",
+        rf"{_LONG_DAY}, (?P<day>\d\d)-{_MONTH}-(?P<year>\d\d) {_TIME} GMT",  # of RFC 850
+        rf"{_DAY} {_MONTH} (?P<day>[ \d]\d) {_TIME} (?P<year>\d{{4}})",  # of asctime()
+    )
+]
+
 _TAG = re.compile(r'(?:W/)?"[^"]*"|[^\s,"]+')
 
 
@@ -42,20 +54,25 @@ def seconds(value: str | None) -> int | None:
 
 
 def instant(value: str | None, *, now: float | None = None) -> float | None:
-    """A date in any of HTTP's three forms, and in most that are meant to be one, as epoch seconds.
+    """A date in one of HTTP's three forms, in any case, as epoch seconds; None if it is none.
 
-    A year of two digits is never more than fifty years ahead of ``now`` (RFC 9110, 5.6.7).
+    What only looks like one is none, as one in another zone: it would be used for too long
+    (RFC 9111, 4.2).  Of two, the first counts (4.2.1).  A year of two digits is never more than
+    fifty years ahead of ``now`` (RFC 9110, 5.6.7).
     """
-    try:
-        date = parsedate_to_datetime(value or "")
-        if date.tzinfo is None:  # the asctime form has no zone: it is UTC, as every HTTP date is
-            date = date.replace(tzinfo=timezone.utc)
-        if not _YEAR.search(value or ""):
-            this = datetime.fromtimestamp(time.time() if now is None else now).year
-            date = date.replace(year=_in_this_age(date.year, this=this))
-        return date.timestamp()
-    except (TypeError, ValueError, IndexError, OverflowError, OSError):
+    match = next(filter(None, (form.fullmatch(value or "") for form in _FORMS)), None)
+    if match is None:
         return None
+    month, year = 1 + _MONTHS.index(match["month"].lower()), int(match["year"])
+    day, hour, minute = (int(match[name]) for name in ("day", "hour", "minute"))
+    try:
+        if len(match["year"]) == 2:
+            this = datetime.fromtimestamp(time.time() if now is None else now, timezone.utc).year
+            year = _in_this_age(year, this=this)
+        date = datetime(year, month, day, hour, minute, tzinfo=timezone.utc)
+    except (ValueError, OverflowError, OSError):  # no such day, or a clock beyond all years
+        return None
+    return date.timestamp() + int(match["second"])  # which is 60 where a second was put in
 
 
 def _in_this_age(year: int, *, this: int) -> int:

@@ -41,12 +41,16 @@ def offcut(call: Call, demands: Demands | None, snapshot: Snapshot) -> Snapshot 
 
 
 def _is_known(ours: Mapping[str, str], asked: Mapping[str, str]) -> bool:
-    """Whether the caller has the very answer that is kept (RFC 9110, 13.1.2 and 13.1.3)."""
+    """Whether the caller has the very answer that is kept (RFC 9110, 13.1.2 and 13.1.3).
+
+    Where nobody says when it was changed, it was when it was made (RFC 9111, 4.3.2).
+    """
     if "if-none-match" in asked:
         wanted = tags(asked["if-none-match"])
         own = {_opaque(tag) for tag in tags(ours.get("ETag"))}
         return wanted == ["*"] or any(_opaque(tag) in own for tag in wanted)
-    return _is_as_new(ours.get("Last-Modified"), asked.get("if-modified-since"))
+    changed = ours.get("Last-Modified") or ours.get("Date")
+    return _is_as_new(changed, asked.get("if-modified-since"))
 
 
 def _opaque(tag: str) -> str:

@@ -155,6 +155,17 @@ def test_a_caller_who_has_it_already_is_told_so(
     assert stage.ask().text == "1"
 
 
+@pytest.mark.parametrize(("since", "status"), [(0, 304), (60, 304), (-60, 200)])
+def test_what_nobody_says_has_changed_has_since_it_was_made(
+    since: float, status: int, stage: Stage
+) -> None:
+    origin = stage.open({"Cache-Control": "max-age=600", "Date": 0})
+    stage.ask()
+    answer: Any = stage.ask({"If-Modified-Since": since})
+    assert (answer.status_code, answer.from_cache) == (status, True)
+    assert len(origin.asked) == 1
+
+
 def test_a_304_that_a_caller_asked_for_goes_to_the_caller_untouched(stage: Stage) -> None:
     stage.server.route("/x", Reply(304, headers={"ETag": '"abc"', "X-A": "1"}))
     for _ in range(2):

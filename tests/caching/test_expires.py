@@ -38,7 +38,17 @@ EXPIRES: list[tuple[dict[str, Any], float, str]] = [
     ({"Expires": "Thursday, 18-Aug-50 02:01:18 GMT", "Date": 0}, 0, HIT),
     ({"Expires": "Thu Aug 18 02:01:18 2050", "Date": 0}, 0, HIT),
     ({"Expires": "THU, 18 AUG 2050 02:01:18 gMT", "Date": 0}, 0, HIT),
-    ({"Expires": "Thu, 18 Aug 2050 2:01:18 GMT", "Date": 0}, 0, HIT),
+    ({"Expires": "Thu Aug  8 02:01:18 2050", "Date": 0}, 0, HIT),
+    ({"Expires": "Tue, 19 Jan 2038 14:14:08 GMT", "Date": 0}, 0, HIT),  # more than 32 bits
+    ({"Expires": "Sun, 21 Nov 2286 04:46:39 GMT", "Date": 0}, 0, HIT),
+    ({"Expires": "Thu, 18 Aug 2050 02:01:18 UTC", "Date": 0}, 0, MISS),  # what is no date is over
+    ({"Expires": "Thu, 18 Aug 2050 02:01:18 AEST", "Date": 0}, 0, MISS),
+    ({"Expires": "Thu, 18 Aug 50 02:01:18 GMT", "Date": 0}, 0, MISS),
+    ({"Expires": "Thu 18 Aug 2050 02:01:18 GMT", "Date": 0}, 0, MISS),
+    ({"Expires": "Thu, 18  Aug  2050 02:01:18 GMT", "Date": 0}, 0, MISS),
+    ({"Expires": "Thu, 18-Aug-2050 02:01:18 GMT", "Date": 0}, 0, MISS),
+    ({"Expires": "Thu, 18 Aug 2050 02.01.18 GMT", "Date": 0}, 0, MISS),
+    ({"Expires": "Thu, 18 Aug 2050 2:01:18 GMT", "Date": 0}, 0, MISS),
     ({"Expires": "Sunday, 06-Nov-94 08:49:37 GMT", "Date": 0}, 0, MISS),
 ]
 
@@ -48,6 +58,14 @@ def test_an_answer_is_used_until_it_expires(
     headers: dict[str, Any], after: float, expected: str, stage: Stage
 ) -> None:
     assert stage.verdict(headers, after=after) == expected
+
+
+@pytest.mark.parametrize(("first", "second", "expected"), [(60, -60, HIT), (-60, 60, MISS)])
+def test_of_two_lines_the_first_counts(
+    first: float, second: float, expected: str, stage: Stage
+) -> None:
+    headers = [("Expires", first), ("Expires", second), ("Date", 0)]
+    assert stage.verdict(headers) == expected
 
 
 # The Age of an answer that may be 3600 seconds old.
