@@ -6,6 +6,7 @@ import gzip
 import io
 import time
 import zlib
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime, formatdate
 from types import SimpleNamespace
@@ -693,6 +694,20 @@ def test_a_date_is_read_in_each_of_three_forms_and_in_any_case(spelling: str) ->
 )
 def test_what_only_looks_like_a_date_is_none(spelling: str | None) -> None:
     assert instant(spelling, now=NOW) is None
+
+
+DAYS = st.datetimes(timezones=st.just(timezone.utc))
+
+
+@given(DAYS, st.sampled_from([str, str.lower, str.upper]))
+def test_every_date_is_read_as_what_it_says(day: datetime, spelt: Callable[[str], str]) -> None:
+    day = day.replace(microsecond=0)
+    assert instant(spelt(format_datetime(day, usegmt=True))) == day.timestamp()
+
+
+@given(st.text(st.sampled_from("0123456789 :,-AGMTadeghijlmnopqrstuvy")) | st.text())
+def test_whatever_is_said_is_a_date_or_none(said: str) -> None:
+    assert isinstance(instant(said, now=NOW), (float, type(None)))
 
 
 def test_a_day_and_a_second_may_be_odd_ones() -> None:
