@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from .policies.breakers import CircuitBreaker
     from .session import ResilienceMixin, Session
     from .settings import Settings
-    from .terms import RetryBudget
+    from .terms import CircuitTerms, RetryBudget
 
 __version__ = "1.0.0"
 
@@ -67,6 +67,7 @@ __all__ = [
     "BodyTimeout",
     "CircuitBreaker",
     "CircuitOpenError",
+    "CircuitTerms",
     "ClientClosed",
     "ConnectTimeout",
     "ConnectionError",
@@ -129,7 +130,7 @@ _HOMES = {
         "policies.breakers": "CircuitBreaker",
         "session": "ResilienceMixin Session",
         "settings": "Settings",
-        "terms": "RetryBudget",
+        "terms": "CircuitTerms RetryBudget",
     }.items()
     for name in names.split()
 }

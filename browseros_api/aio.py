@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from requests import Response
 
+from .circuits import Circuits
 from .client import EnhancedAPIClient as BlockingClient
 from .deadlines import Deadline, late
 from .desk import desk_here
@@ -183,6 +184,11 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
     def get_circuit_breaker_status(self) -> dict[str, dict[str, Any]]:
         """``{endpoint: {"state": ..., "failure_count": ..., "last_failure_time": ...}}``."""
         return self._client.get_circuit_breaker_status()
+
+    @property
+    def circuits(self) -> Circuits:
+        """The circuits of the endpoints: to look at, and to switch by hand."""
+        return self._client.circuits
 
     @property
     def cache(self) -> KeptAnswers:

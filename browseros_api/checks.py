@@ -12,6 +12,7 @@ __all__ = [
     "check_timeout",
     "checked_keys",
     "duration",
+    "fraction",
     "one_of",
     "whole",
 ]
@@ -65,6 +66,16 @@ def _number(name: str, value: object, *, or_none: bool = False) -> float:
         return float(value)
     except OverflowError:  # an int of hundreds of digits
         return math.inf
+
+
+def fraction(name: str, value: object, *, or_0: bool = True) -> float:
+    """``value`` if it is a number from 0 to 1, and also 0 only if that is allowed."""
+    allowed = f"a number {'from' if or_0 else 'above'} 0 {'to' if or_0 else 'and up to'} 1"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be {allowed}, not {value!r}")
+    if not 0 <= value <= 1 or (value == 0 and not or_0):
+        raise ValueError(f"{name} must be {allowed}, not {value!r}")
+    return float(value)
 
 
 def one_of(name: str, value: T, allowed: tuple[T, ...]) -> T:

@@ -10,6 +10,7 @@ from requests import Response
 from .addresses import Base
 from .bodies import add_content_type, check_options, checked_headers, decoded, failure, payload
 from .checks import duration
+from .circuits import Circuits
 from .crew import Crew
 from .deadlines import Deadline
 from .errors import ClientClosed
@@ -196,6 +197,11 @@ class EnhancedAPIClient(ManyCalls, Remembers, Verbs[Any]):
     def get_circuit_breaker_status(self) -> dict[str, dict[str, Any]]:
         """``{endpoint: {"state": ..., "failure_count": ..., "last_failure_time": ...}}``."""
         return self._session.get_circuit_breaker_status()
+
+    @property
+    def circuits(self) -> Circuits:
+        """The circuits of the endpoints: to look at, and to switch by hand."""
+        return Circuits(self._session.engine, self._base.join)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"

@@ -8,6 +8,7 @@ a call        meter.time       write down how it went
               cache.store      keep a good answer
               -> requests      prepares, signs, keeps cookies, follows redirects
 an exchange   retry.attempt    ask, and ask again
+              guard_host       unless the host cannot be reached
               breakers.guard   unless the endpoint is down
               -> adapter       whichever is mounted
 """
@@ -104,10 +105,11 @@ class Engine:
 
     def exchange_steps(self) -> list[Step[Exchange]]:
         """The second clause."""
-        settings = self.settings
+        breaks = self.settings.enable_circuit_breaker
         steps: list[tuple[Step[Exchange], bool]] = [
             (self.retry.attempt, True),  # with max_retries=0 it still counts and writes down
-            (self.breakers.guard, settings.enable_circuit_breaker),
+            (self.breakers.guard_host, breaks and self.breakers.guards_hosts),
+            (self.breakers.guard, breaks),
         ]
         if self.account is not None:
             steps.append((self.account.transmit, True))

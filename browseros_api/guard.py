@@ -18,6 +18,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 
 from .abroad import leave_secrets
 from .checks import duration
+from .circuits import Circuits
 from .deadlines import bind
 from .engine import Engine
 from .forks import look
@@ -138,10 +139,16 @@ class GuardedExchange(CheckedParts):
         engine: Engine
         settings: Settings
         circuit_breaker: CircuitBreaker | None
+        circuits: Circuits
     else:
         engine = Shown("_engine")
         settings = Shown("_engine.settings")
         circuit_breaker = Shown("_engine.breaker")
+        circuits = Shown("_circuits")
+
+    @property
+    def _circuits(self) -> Circuits:
+        return Circuits(self._engine)
 
     def _finder(self) -> Callable[[str], BaseAdapter]:
         """Finds the adapter for a URL; while this thread makes a call, with the engine around it.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from .settling import settled
-from .terms import RetryBudget
+from .terms import CircuitTerms, RetryBudget
 
 __all__ = ["Settings", "Timeouts"]
 
@@ -50,6 +50,7 @@ class Settings:
         failure_threshold: consecutive failures that open an endpoint's circuit.
         recovery_timeout: how long it then stays open.
         half_open_max_calls: trial calls after that; all of them must succeed.
+        circuit: what else opens circuits, and for how long, ``CircuitTerms``; ``None``: nothing.
         max_endpoints: how many endpoints have a breaker of their own (the latest used).
         endpoint_key: names the endpoint of a ``(method, url)``, instead of the folded path.
         base_url: what endpoint names are relative to.
@@ -89,6 +90,7 @@ class Settings:
     failure_threshold: int = 5
     recovery_timeout: float = 60.0
     half_open_max_calls: int = 3
+    circuit: CircuitTerms | None = None
     max_endpoints: int = 1024
     endpoint_key: Callable[[str, str], str] | None = None
     base_url: str | None = field(default=None, repr=False)  # it may hold a password

@@ -16,7 +16,7 @@ from .checks import (
     whole,
 )
 from .sharing import checked_shares
-from .terms import RetryBudget
+from .terms import CircuitTerms, RetryBudget
 
 __all__ = ["settled"]
 
@@ -36,13 +36,20 @@ _SWITCHES = (
 )
 _CHOICES = {"jitter": ("proportional", "full"), "cache_mode": ("ttl", "rfc")}
 _CALLABLES = ("on_retry", "endpoint_key", "clock", "sleep", "random")
-_KINDS: dict[str, type] = {"base_url": str, "retry_budget": RetryBudget}  # or None
+_KINDS: dict[str, type] = {  # or None
+    "base_url": str,
+    "circuit": CircuitTerms,
+    "retry_budget": RetryBudget,
+}
 _ORDERED = (  # the first of each two is a part of the second
     ("attempt_timeout", "deadline"),
     ("pool_timeout", "deadline"),
     ("retry_base_delay", "retry_max_delay"),
     ("max_connections_per_host", "max_connections"),
     ("cache_max_entry_bytes", "cache_max_bytes"),
+    ("recovery_timeout", "circuit.longest_recovery"),
+    ("circuit.slow_call", "attempt_timeout"),
+    ("circuit.slow_call", "deadline"),
 )
 
 
@@ -93,8 +100,14 @@ def _refuse_contradictions(settings: Any) -> None:
     """What was asked for must be possible together; a default gives way to what was asked."""
     defaults = {field.name: field.default for field in fields(settings)}
     for low, high in _ORDERED:
-        least, most = getattr(settings, low), getattr(settings, high)
+        least, most = _value(settings, low), _value(settings, high)
         if least is None or most is None or least <= most:
             continue
-        if least != defaults[low] and most != defaults[high]:
+        if least != defaults.get(low) and most != defaults.get(high):
             raise ValueError(f"{low} ({least:g}) must not be more than {high} ({most:g})")
+
+
+def _value(settings: Any, name: str) -> Any:
+    for part in name.split("."):  # of terms that may not have been given
+        settings = getattr(settings, part, None)
+    return settings

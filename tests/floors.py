@@ -18,7 +18,10 @@ FLOORS = {
         *("spent", "terms", "timer", "verbs", "ways"),
     ),
     1: ("policies", "stores", "transport"),
-    2: ("engine", "guard", "looking", "plans", "session", "shortcut", "wire", "witness"),
+    2: (
+        *("circuits", "engine", "guard", "looking", "plans", "session", "shortcut", "wire"),
+        "witness",
+    ),
     3: (
         *("api", "batches", "client", "crew", "desk", "installing", "jobs", "many", "need"),
         *("script", "team"),
@@ -39,7 +42,11 @@ VISITORS_OF_BESIDE = {"cli", "views"}
 
 # Policies that fill more than one file, and the names of the others: a family among themselves.
 FAMILIES = {
-    "breakers": ("breaker_forms", "breaker_states", "circuit_breaker", "endpoints"),
+    "breakers": (
+        *("breaker_checks", "breaker_forms", "breaker_hand", "breaker_judge", "breaker_permits"),
+        *("breaker_patterns", "breaker_registry", "breaker_states", "breaker_telling"),
+        *("breaker_window", "circuit_breaker", "endpoints"),
+    ),
     "cache": (
         *("changes", "demands", "directives", "explaining", "freshness", "keeper", "keeping"),
         *("offcuts", "refresher", "sweeper", "validation", "variants"),

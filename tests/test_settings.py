@@ -13,7 +13,7 @@ import pytest
 from urllib3 import Timeout
 
 import browseros_api
-from browseros_api import EnhancedAPIClient, RetryBudget, Session, Settings
+from browseros_api import CircuitTerms, EnhancedAPIClient, RetryBudget, Session, Settings
 from browseros_api.checks import at_least, duration, one_of, whole
 
 HUGE = 10**400  # has no float
@@ -52,6 +52,7 @@ BAD: list[tuple[str, Any]] = [
     *[(name, value) for name in FUNCTIONS for value in (1, "sleep", [])],
     *[("timeout", value) for value in ((), (1,), (1, 2, 3), (1, "2"), (0, 1), (1, -1), [1, 2])],
     *[("retry_budget", value) for value in (0, 0.2, True, {}, "none")],
+    *[("circuit", value) for value in (0, 0.5, True, {}, "none", RetryBudget())],
     *[("jitter", value) for value in (None, "none", 1, [])],
     *[("cache_mode", value) for value in (None, "off", 1, {})],
     *[("max_connections", value) for value in (65_536, 10**9)],
@@ -98,6 +99,7 @@ def test_every_setting_has_been_given_something_bad() -> None:
         *[("timeout", value) for value in ((1, 2.5), (None, 1), (None, None), Timeout(1))],
         ("max_retries", 0),
         *[("retry_budget", value) for value in (None, RetryBudget(ratio=0, reserve=1))],
+        *[("circuit", value) for value in (None, CircuitTerms(), CircuitTerms(failure_rate=1))],
         ("jitter", "full"),
         ("cache_mode", "ttl"),
         ("base_url", "https://api.example.com"),
@@ -259,6 +261,36 @@ def test_each_half_of_a_contradiction_may_be_asked_for(options: dict[str, Any], 
         assert getattr(Settings(**{name: value}), name) == value
     for make in (Settings, Session):
         make(**dict.fromkeys(options, max(options.values())))
+
+
+@pytest.mark.parametrize(
+    ("options", "terms", "told"),
+    [
+        (
+            {"recovery_timeout": 90},
+            {"longest_recovery": 30},
+            r"recovery_timeout \(90\) must not be more than circuit.longest_recovery \(30\)",
+        ),
+        (
+            {"attempt_timeout": 5},
+            {"slow_call": 8},
+            r"circuit.slow_call \(8\) must not be more than attempt_timeout \(5\)",
+        ),
+        (
+            {"deadline": 2.5},
+            {"slow_call": 8},
+            r"circuit.slow_call \(8\) must not be more than deadline \(2.5\)",
+        ),
+    ],
+)
+def test_terms_that_contradict_a_setting_are_refused_with_both_numbers(
+    options: dict[str, Any], terms: dict[str, Any], told: str
+) -> None:
+    for make in (Settings, Session):
+        with pytest.raises(ValueError, match=f"^{told}$"):
+            make(circuit=CircuitTerms(**terms), **options)
+        make(circuit=CircuitTerms(**terms))  # of the two, a default gives way
+        make(**options)
 
 
 def test_a_clients_timeout_must_fit_into_its_deadline() -> None:

@@ -1,4 +1,4 @@
-"""A circuit breaker for each endpoint, and the step that asks it.
+"""A circuit breaker for each endpoint, and for each host if wished, and the steps that ask them.
 
     what came of a request                                  it counts as
     ──────────────────────────────────────────────────────  ────────────
@@ -8,30 +8,39 @@
         refusal, undecodable body, bad input, interrupt,
         anything else that is raised
 
-Each attempt counts, since the step stands within the retries.
+Each attempt counts, since the steps stand within the retries.  Of a host's breaker it is a failure
+that it was not reached, and a success that it was, whatever came of that; what a proxy does, and
+all that counts as nothing above and was never sent, counts as nothing there, too.
 """
 
 from __future__ import annotations
 
-import copy
 import threading
-import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 import requests
 from requests import PreparedRequest, Response
-from requests.exceptions import ChunkedEncodingError
+from requests.exceptions import ChunkedEncodingError, ProxyError
 
-from ..errors import CircuitOpenError, DeadlineExceeded, PoolTimeout, without_history
+from ..errors import (
+    MAYBE_PROCESSED,
+    NEVER_SENT,
+    PROCESSED,
+    CircuitOpenError,
+    DeadlineExceeded,
+    PoolTimeout,
+    without_history,
+)
 from ..journal import Journal
 from ..pipeline import Exchange, Proceed
 from ..settings import Settings
 from .breaker_forms import BadResult
-from .breaker_states import Listener, Permit
+from .breaker_patterns import Scribe, endpoint_pattern, host_pattern
+from .breaker_registry import Registry
+from .breaker_states import Permit
 from .circuit_breaker import CircuitBreaker
-from .endpoints import endpoint_namer
+from .endpoints import endpoint_namer, host_of
 
 __all__ = ["BadResult", "Breakers", "CircuitBreaker", "Permit"]
 
@@ -56,18 +65,23 @@ class Breakers:
     ) -> None:
         self.endpoint_of = endpoint_namer(settings.base_url, settings.endpoint_key)
         self.rejected = 0  # since the beginning, also by breakers that are no more
-        self._pattern = _pattern(settings, clock, template)
+        pattern = endpoint_pattern(settings, clock, template)
+        of_hosts = host_pattern(pattern)
         if journal.enabled:
-            self._pattern.add_listener(_Scribe(journal))
-        self._most = settings.max_endpoints
-        self._breakers: OrderedDict[str, CircuitBreaker] = OrderedDict()  # latest used last
+            for one in (pattern, of_hosts):
+                one.add_listener(Scribe(journal))
+        self._endpoints = Registry(pattern, most=settings.max_endpoints)
+        self._hosts = Registry(of_hosts, most=settings.max_endpoints)
+        self.guards_hosts = pattern.terms.host_failures is not None
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
-        """Nobody holds the lock."""
+        """Nobody holds the locks."""
         self._lock = threading.Lock()
+        self._endpoints.reset_after_fork()
+        self._hosts.reset_after_fork()
 
-    # -- the step --------------------------------------------------------------------------------
+    # -- the steps -------------------------------------------------------------------------------
 
     def guard(self, exchange: Exchange, proceed: Proceed[Exchange]) -> Response:
         """Unless the endpoint is down."""
@@ -79,25 +93,47 @@ class Breakers:
             response = proceed(exchange)
             failure = _failure_told_by(response, breaker)
         except BaseException as error:
-            if isinstance(error, _FAILURES) and not isinstance(error, _NEUTRAL):
-                breaker.settle(permit, without_history(error))  # it is kept while open
-                exchange.refused_for = breaker.wait_at(breaker.clock())
+            if _is_of_the_network(error):
+                exchange.refused_for = breaker.settle(permit, without_history(error))  # it is kept
             else:
                 breaker.forgive(permit)
             raise
-        breaker.settle(permit, failure)
-        exchange.refused_for = 0.0 if failure is None else breaker.wait_at(breaker.clock())
+        exchange.refused_for = breaker.settle(permit, failure)
+        return response
+
+    def guard_host(self, exchange: Exchange, proceed: Proceed[Exchange]) -> Response:
+        """Unless its host cannot be reached at all."""
+        breaker = self.host(exchange.request.url or "")
+        permit = self._admitted(breaker, exchange.request)
+        try:
+            response = proceed(exchange)
+        except BaseException as error:
+            reached = getattr(error, "request_state", None)
+            if reached in (MAYBE_PROCESSED, PROCESSED):
+                breaker.settle(permit, None)
+            elif reached == NEVER_SENT and _is_of_the_host(error):
+                refused_for = breaker.settle(permit, without_history(error))
+                exchange.refused_for = max(exchange.refused_for, refused_for)
+            else:
+                breaker.forgive(permit)
+            raise
+        breaker.settle(permit, None)
         return response
 
     def is_down(self, method: str, url: str) -> bool:
-        """Whether ``guard`` would most likely refuse."""
-        breaker = self._breakers.get(self.endpoint_of(method, url))
-        return breaker is not None and breaker.is_down()
+        """Whether one of the steps would most likely refuse."""
+        breaker = self._endpoints.known(self.endpoint_of(method, url))
+        if breaker is not None and breaker.is_down():
+            return True
+        host = self._hosts.known(host_of(url)) if self.guards_hosts else None
+        return host is not None and host.is_down()
 
     def refuse(self, request: PreparedRequest) -> None:
-        """Refuse as ``guard`` would, or do nothing if it would let the request through."""
-        breaker = self.of(self.endpoint_of(request.method or "", request.url or ""))
-        breaker.forgive(self._admitted(breaker, request))
+        """Refuse as the steps would, or do nothing if they would let the request through."""
+        url = request.url or ""
+        endpoint = self.of(self.endpoint_of(request.method or "", url))
+        for breaker in (self.host(url), endpoint) if self.guards_hosts else (endpoint,):
+            breaker.forgive(self._admitted(breaker, request))
 
     def _admitted(self, breaker: CircuitBreaker, request: PreparedRequest) -> Permit:
         try:
@@ -112,81 +148,29 @@ class Breakers:
 
     def of(self, endpoint: str) -> CircuitBreaker:
         """The one breaker of this endpoint."""
-        with self._lock:
-            breaker = self._breakers.get(endpoint)
-            if breaker is not None:
-                self._breakers.move_to_end(endpoint)
-                return breaker
-        fresh = copy.copy(self._pattern)
-        fresh.name = endpoint
-        with self._lock:
-            breaker = self._breakers.setdefault(endpoint, fresh)
-        self._make_room(endpoint)
-        return breaker
+        return self._endpoints.of(endpoint)
 
-    def _make_room(self, latest: str) -> None:
-        now = self._pattern.clock()
-        with self._lock:
-            while len(self._breakers) > self._most:
-                others = ((k, one) for k, one in self._breakers.items() if k != latest)
-                # What lets calls through does what a new one would do; the rest know something.
-                idle = (name for name, breaker in others if breaker.wait_at(now) == 0)
-                del self._breakers[next(idle, next(iter(self._breakers)))]
+    def host(self, url: str) -> CircuitBreaker:
+        """The one breaker of the host that ``url`` names, above those of its endpoints."""
+        return self._hosts.of(host_of(url))
+
+    def all(self) -> dict[str, CircuitBreaker]:
+        """Those of the endpoints, and of the hosts, that there are now."""
+        return {**self._endpoints.all(), **self._hosts.all()}
 
     def status(self) -> dict[str, dict[str, Any]]:
         """For each endpoint ``state``, ``failure_count`` and ``last_failure_time``, and then more.
 
         As with a single breaker, an open one whose time is over becomes half-open by being shown.
         """
-        with self._lock:
-            breakers = dict(self._breakers)
-        return {endpoint: breaker.status() for endpoint, breaker in breakers.items()}
+        return {name: breaker.status() for name, breaker in self.all().items()}
 
     def reset(self) -> None:
         """Close all of them, and forget everything that has happened."""
         with self._lock:
-            self.rejected, breakers = 0, list(self._breakers.values())
-        for breaker in breakers:
+            self.rejected = 0
+        for breaker in self.all().values():
             breaker.reset()
-
-
-class _Scribe(Listener):
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-
-    def state_change(self, cb: Any, old_state: Any, new_state: Any) -> None:
-        old, new = (state.name.replace("-", "_") for state in (old_state, new_state))
-        self._journal.say("breaker %s: %s -> %s%s", cb.name, old, new, _because(cb.last_error))
-
-
-def _because(error: BaseException | None) -> str:
-    # Of others only the name: their texts quote URLs, and these may hold secrets.
-    if error is None:
-        return ""
-    return f", after {error if type(error) is requests.HTTPError else type(error).__name__}"
-
-
-def _pattern(
-    settings: Settings, clock: Callable[[], float], template: CircuitBreaker | None
-) -> CircuitBreaker:
-    if template is None:
-        pattern = CircuitBreaker(
-            settings.failure_threshold,
-            settings.recovery_timeout,
-            settings.half_open_max_calls,
-            clock=clock,
-        )
-    else:
-        pattern = copy.copy(template)
-        if pattern.clock is time.monotonic:  # nobody has chosen it
-            pattern.clock = clock
-    if pattern.is_failure is None:
-        pattern.is_failure = _is_server_error
-    return pattern
-
-
-def _is_server_error(response: Response) -> bool:
-    return (response.status_code or 0) >= 500  # a mock may not have set it
 
 
 def _failure_told_by(response: Response, breaker: CircuitBreaker) -> BaseException | None:
@@ -194,3 +178,11 @@ def _failure_told_by(response: Response, breaker: CircuitBreaker) -> BaseExcepti
         return None
     # Without the response: it would be remembered, body and all, while the circuit is open.
     return requests.HTTPError(f"{response.status_code} {response.reason or ''}".rstrip())
+
+
+def _is_of_the_network(error: BaseException) -> bool:
+    return isinstance(error, _FAILURES) and not isinstance(error, _NEUTRAL)
+
+
+def _is_of_the_host(error: BaseException) -> bool:
+    return _is_of_the_network(error) and not isinstance(error, ProxyError)

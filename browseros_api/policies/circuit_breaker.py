@@ -1,35 +1,42 @@
-"""One circuit breaker: what it can be told, what it shows, and how it is switched by hand."""
+"""One circuit breaker: what it can be told, and what it shows."""
 
 from __future__ import annotations
 
+import random as chance
 import time
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any
 
-from ..checks import duration, whole
+from ..checks import whole
 from ..forks import reset_in_child
-from .breaker_forms import Passage
-from .breaker_states import CLOSED, HALF_OPEN, Listener
+from ..terms import CircuitTerms
+from .breaker_checks import (
+    Exclusion,
+    all_of,
+    called,
+    can_exclude,
+    can_listen,
+    check_terms,
+    seconds,
+)
+from .breaker_hand import Switched
+from .breaker_states import Listener
 
 __all__ = ["CircuitBreaker"]
 
-F = TypeVar("F", bound=Callable[..., Any])
-T = TypeVar("T")
-Exclusion = type[BaseException] | Callable[[Any], bool]
-
-_SHORTEST_LEASE = 60.0
+_RECOVERY, _SHORTEST_LEASE = 60.0, 60.0
 
 # What belongs to this moment and process; everything else is inherited by copies.
 _MOMENTARY = frozenset(
     (
-        *("_lock", "_state", "_state_storage", "_trials", "_changes", "_telling"),
-        *("_opened_at", "_why", "_last_error", "_last_failure_time", "_rejected"),
+        *("_lock", "_state", "_state_storage", "_trials", "_judge", "_changes", "_is_telling"),
+        *("_opened_at", "_open_for", "_why", "_last_error", "_last_failure_time", "_rejected"),
     )
 )
 
 
-class CircuitBreaker(Passage):
+class CircuitBreaker(Switched):
     """Lets calls through as long as a service works, and spares it for a while when it does not.
 
     Any exception is a failure, except what is only a wish to stop (KeyboardInterrupt, SystemExit,
@@ -48,7 +55,9 @@ class CircuitBreaker(Passage):
         listeners: told of calls and changes, without a lock.  What they raise is logged.
         probe_lease: seconds after which a trial call that has not ended may lose its place to
             another one; by default ``recovery_timeout``, and at least a minute.
+        terms: what else opens it, and for how long; without any: nothing, and as long each time.
         clock: monotonic seconds.
+        random: numbers from 0 to 1, for the jitter of the terms.
 
     Of a generator only the making is seen, not what it yields.
     """
@@ -56,7 +65,7 @@ class CircuitBreaker(Passage):
     def __init__(
         self,
         failure_threshold: int = 5,
-        recovery_timeout: float = 60.0,
+        recovery_timeout: float = _RECOVERY,
         half_open_max_calls: int = 3,
         *,
         name: str = "",
@@ -64,9 +73,11 @@ class CircuitBreaker(Passage):
         is_failure: Callable[[Any], bool] | None = None,
         listeners: Iterable[Listener] = (),
         probe_lease: float | None = None,
+        terms: CircuitTerms | None = None,
         clock: Callable[[], float] = time.monotonic,
+        random: Callable[[], float] | None = None,
     ) -> None:
-        recovery_timeout = _seconds("recovery_timeout", recovery_timeout)
+        recovery_timeout = seconds("recovery_timeout", recovery_timeout)
         if probe_lease is None:
             probe_lease = max(recovery_timeout, _SHORTEST_LEASE)
         if not isinstance(name, str):
@@ -76,13 +87,25 @@ class CircuitBreaker(Passage):
             reset_timeout=recovery_timeout,
             success_threshold=whole("half_open_max_calls", half_open_max_calls, least=1),
             name=name,
-            exclude=_all_of("exclude", exclude, _can_exclude, "exception classes and predicates"),
-            listeners=_all_of("listeners", listeners, _can_listen, "pybreaker listeners"),
-            probe_lease=_seconds("probe_lease", probe_lease),
-            clock=_called("clock", clock),
+            exclude=all_of("exclude", exclude, can_exclude, "exception classes and predicates"),
+            listeners=all_of("listeners", listeners, can_listen, "pybreaker listeners"),
+            probe_lease=seconds("probe_lease", probe_lease),
+            clock=called("clock", clock),
+            random=chance.random if random is None else called("random", random),
+            terms=CircuitTerms(),
         )
-        self.is_failure = None if is_failure is None else _called("is_failure", is_failure)
+        self.adopt(terms)
+        self.is_failure = None if is_failure is None else called("is_failure", is_failure)
         _LIVING.add(self)
+
+    def adopt(self, terms: CircuitTerms | None) -> None:
+        """Start afresh with these terms, whose listeners come to those it has."""
+        if terms is None:
+            return
+        check_terms(terms, self.recovery_timeout, default=_RECOVERY)
+        self._listeners += all_of("listeners", terms.listeners, can_listen, "pybreaker listeners")
+        self.terms = terms
+        self._start_afresh()
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in _MOMENTARY}
@@ -115,7 +138,9 @@ class CircuitBreaker(Passage):
                 "failure_count": self.failure_count,
                 "last_failure_time": self.last_failure_time,
                 "rejected_count": self.rejected_count,
-                "retry_after": self._wait(now),
+                "retry_after": self._refused_for(now),
+                "isolated": self.isolated,
+                "window": self._judge.shown(now),
             }
         self._tell_changes()
         return status
@@ -137,21 +162,29 @@ class CircuitBreaker(Passage):
 
     @property
     def rejected_count(self) -> int:
-        """Calls that were not let through."""
+        """Calls that were not let through, or would not have been but for ``metrics_only``."""
         return self._rejected
+
+    @property
+    def window(self) -> dict[str, float] | None:
+        """``calls`` of late, their ``failure_rate`` and ``slow_call_rate``; None: not counted."""
+        now = self.clock()
+        with self._lock:
+            return self._judge.shown(now)
 
     @property
     def retry_after(self) -> float:
         """Seconds until a trial call is let through: 0.0 if one is now, or the circuit is closed.
 
-        While all trial calls are under way it is the longest that this can take.
+        While all trial calls are under way it is the longest that this can take; of an isolated
+        circuit it is infinite.
         """
         return self.wait_at(self.clock())
 
     def wait_at(self, now: float) -> float:
         """The same, as it will be at an instant of ``clock``, or has been at one just past."""
         with self._lock:
-            return self._wait(now)
+            return self._refused_for(now)
 
     @property
     def failure_threshold(self) -> int:
@@ -173,69 +206,9 @@ class CircuitBreaker(Passage):
         failures = f"{self.failure_count} of {self.fail_max} failures"
         return f"<{type(self).__name__}{name}: {_shown(self.current_state)}, {failures}>"
 
-    # -- by hand ---------------------------------------------------------------------------------
-
-    def open(self) -> None:  # type: ignore[override]
-        """Let nothing through for ``recovery_timeout`` seconds from now."""
-        now = self.clock()
-        with self._lock:
-            self._state_storage.reset_counter()
-            self._trip(now, None, "open: it was opened by hand")
-        self._tell_changes()
-
-    def half_open(self) -> None:
-        """Let trial calls through, from now on."""
-        self._switch(HALF_OPEN)
-
-    def close(self) -> None:
-        """Let everything through, and count from 0."""
-        self._switch(CLOSED)
-
-    def reset(self) -> None:
-        """Close it, and forget everything that has happened."""
-        with self._lock:
-            self._last_failure_time, self._rejected = None, 0
-        self._switch(CLOSED)
-
-    def _switch(self, name: str) -> None:
-        with self._lock:
-            self._turn(name)
-        self._tell_changes()
-
 
 def _shown(state: str) -> str:
     return state.replace("-", "_")
-
-
-def _seconds(name: str, value: object) -> float:
-    seconds = duration(name, value, optional=False)
-    assert seconds is not None
-    return seconds
-
-
-def _called(name: str, value: F) -> F:
-    if not callable(value):
-        raise TypeError(f"{name} must be callable, not {value!r}")
-    return value
-
-
-def _all_of(name: str, values: Iterable[T], fits: Callable[[T], bool], allowed: str) -> list[T]:
-    try:
-        found = list(values)
-    except TypeError:
-        raise TypeError(f"{name} must be an iterable of {allowed}, not {values!r}") from None
-    for value in found:
-        if not fits(value):
-            raise TypeError(f"{name} must hold {allowed}, not {value!r}")
-    return found
-
-
-def _can_exclude(value: object) -> bool:
-    return issubclass(value, BaseException) if isinstance(value, type) else callable(value)
-
-
-def _can_listen(value: object) -> bool:
-    return isinstance(value, Listener)
 
 
 _LIVING: weakref.WeakSet[CircuitBreaker] = weakref.WeakSet()

@@ -19,7 +19,7 @@ from requests import PreparedRequest
 
 from ..journal import masked_url
 
-__all__ = ["endpoint_namer", "folded"]
+__all__ = ["endpoint_namer", "folded", "host_of"]
 
 Namer = Callable[[str, str], str]
 
@@ -55,6 +55,16 @@ def endpoint_namer(base_url: str | None, endpoint_key: Callable[[str, str], str]
     home, prefix = _split(_prepared(base_url)) if base_url else ("", "")
     named = lru_cache(maxsize=_REMEMBERED)(partial(_named, home, prefix.rstrip("/")))
     return lambda method, url: named(url.partition("?")[0])
+
+
+def host_of(url: str) -> str:
+    """The name of everything on the host of ``url``: ``https://api.example.com/*``."""
+    return _origin("/".join(url.split("/", 3)[:3]))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _origin(url: str) -> str:
+    return f"{_split(url)[0]}/*"
 
 
 def _asked(endpoint_key: Callable[[str, str], str], method: str, url: str) -> str:

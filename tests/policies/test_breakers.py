@@ -47,6 +47,8 @@ def test_a_new_breaker_is_closed_and_has_counted_nothing(breaker: CircuitBreaker
         "last_failure_time": None,
         "rejected_count": 0,
         "retry_after": 0.0,
+        "isolated": False,
+        "window": None,
     }
     assert breaker.last_error is None
 
@@ -153,9 +155,10 @@ def test_a_refusal_says_why_it_is_open(clock: FakeClock) -> None:
     breaker.open()
     assert str(refused(breaker)).startswith("circuit is open: it was opened by hand; ")
     clock.tick(60.0)
-    breaker.admit()
+    trial = breaker.admit()
     on_trial = "circuit is on trial, and no more calls are let through; "
     assert str(refused(breaker)) == f"{on_trial}next trial in 60.0 s at the latest"
+    breaker.forgive(trial)
 
 
 def test_a_refusal_has_the_last_failure_as_its_cause(breaker: CircuitBreaker) -> None:
@@ -372,14 +375,14 @@ def test_a_trial_that_never_reports_loses_its_place(
     clock.tick(60)
     lost = breaker.admit()
     clock.tick(1)
-    breaker.admit()
+    other = breaker.admit()
     assert refused(breaker).retry_after == breaker.retry_after == 59.0
     clock.tick(59)
     succeed(breaker)  # in the place of the first
     assert refused(breaker).retry_after == 1.0
     breaker.settle(lost, Boom("much too late"))
+    breaker.settle(other, KeyboardInterrupt())
     assert breaker.state == "half_open"
-    clock.tick(1)
     succeed(breaker)
     assert breaker.state == "closed"
 
@@ -404,8 +407,10 @@ def test_a_trial_has_as_long_as_the_recovery_takes_and_at_least_a_minute(
 ) -> None:
     breaker = CircuitBreaker(1, recovery, 1, probe_lease=lease, clock=clock)
     breaker.half_open()
-    breaker.admit()
+    trial = breaker.admit()
     assert breaker.retry_after == expected
+    breaker.forgive(trial)
+    assert breaker.retry_after == 0
 
 
 def test_results_can_be_failures(clock: FakeClock) -> None:

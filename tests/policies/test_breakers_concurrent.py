@@ -110,16 +110,30 @@ def test_trials_under_way_are_never_more_than_allowed(clock: FakeClock) -> None:
 
 
 def test_a_trial_whose_thread_has_died_does_not_keep_it_half_open(clock: FakeClock) -> None:
-    """B20"""
+    """B20: nobody can settle it any more."""
     breaker = CircuitBreaker(1, 60.0, 1, clock=clock)
     trip(breaker)
     clock.tick(60)
     together(1, lambda: breaker.admit() and None)
+    succeed(breaker)
+    assert breaker.state == "closed"
+
+
+def test_a_trial_whose_thread_hangs_does_not_keep_it_half_open(
+    clock: FakeClock, in_background: Callable[[Callable[[], object]], threading.Thread]
+) -> None:
+    """B20"""
+    breaker, slow = CircuitBreaker(1, 60.0, 1, clock=clock), Slow()
+    trip(breaker)
+    clock.tick(60)
+    in_background(lambda: breaker.call(slow))
+    assert slow.entered.acquire(timeout=PATIENCE)
     with pytest.raises(CircuitOpenError):
         breaker.admit()
     clock.tick(60)
     succeed(breaker)
     assert breaker.state == "closed"
+    slow.leave.set()
 
 
 @pytest.mark.parametrize(("threshold", "state"), [(17, "closed"), (16, "open"), (5, "open")])
