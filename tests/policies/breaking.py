@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pybreaker
@@ -9,6 +11,8 @@ import pytest
 
 from browseros_api.errors import CircuitOpenError
 from browseros_api.policies.breakers import CircuitBreaker
+
+PATIENCE = 10
 
 
 class Boom(Exception):
@@ -71,3 +75,23 @@ def refused(breaker: CircuitBreaker) -> CircuitOpenError:
         breaker.call(ran.append, 1)
     assert ran == []
     return caught.value
+
+
+def together(count: int, func: Callable[[], object]) -> list[object]:
+    """What ``func`` returned or raised in each of ``count`` threads that started as one."""
+    start, outcomes = threading.Barrier(count), []
+
+    def run() -> None:
+        start.wait(PATIENCE)
+        try:
+            outcomes.append(func())
+        except Exception as error:
+            outcomes.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert len(outcomes) == count
+    return outcomes

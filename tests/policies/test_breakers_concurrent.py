@@ -15,29 +15,7 @@ import pytest
 from browseros_api.errors import CircuitOpenError
 from browseros_api.policies.breakers import CircuitBreaker, Permit
 from browseros_api.testing import FakeClock, wait_until
-from tests.policies.breaking import Boom, Diary, fail, succeed, trip
-
-PATIENCE = 10
-
-
-def together(count: int, func: Callable[[], object]) -> list[object]:
-    """What ``func`` returned or raised in each of ``count`` threads that started as one."""
-    start, outcomes = threading.Barrier(count), []
-
-    def run() -> None:
-        start.wait(PATIENCE)
-        try:
-            outcomes.append(func())
-        except Exception as error:
-            outcomes.append(error)
-
-    threads = [threading.Thread(target=run) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
-    assert len(outcomes) == count
-    return outcomes
+from tests.policies.breaking import PATIENCE, Boom, Diary, fail, succeed, together, trip
 
 
 class Slow:
