@@ -21,7 +21,7 @@ import browseros_api.aio
 import browseros_api.errors
 import browseros_api.terms
 import browseros_api.testing
-from browseros_api import CircuitBreaker, EnhancedAPIClient, RetryBudget, Settings
+from browseros_api import CircuitBreaker, CircuitTerms, EnhancedAPIClient, RetryBudget, Settings
 from browseros_api.testing import ApiServer, FakeClock, Received, Reply
 from tests.pages import Block, anchors, blocks, links, rows
 
@@ -187,6 +187,11 @@ def test_every_setting_is_explained_with_its_default() -> None:
     for field in fields(Settings):
         default = eval(shown[field.name], {"__builtins__": {}, "RetryBudget": RetryBudget})
         assert default == field.default, field.name
+
+
+def test_every_term_of_circuits_is_explained_with_its_default() -> None:
+    shown = {name: default for name, default, _, _ in rows(DOCS / "circuit-breaker.md", 4)}
+    assert shown == {field.name: repr(field.default) for field in fields(CircuitTerms)}
 
 
 @pytest.mark.parametrize(

@@ -99,14 +99,13 @@ class Circuit(Telling):
 
         An exception that is no failure of the service (``is_system_error``) counts as neither.
         """
-        bare = None
-        if failure is not None:
-            if self._is_forgiven(permit, failure):
-                return 0.0
-            bare = without_cause(failure)
-        elif self._is_spotless(permit):
+        if failure is None and self._is_spotless(permit):
             permit.state = None
             return 0.0
+        bare = None
+        if failure is not None:
+            self._forgive_what_is_none(permit, failure)
+            bare = without_cause(failure)
         now, shortening = self.clock(), self._judge.shortening(self.random)
         with self._lock:
             is_current = self._book(permit, bare, now, shortening)
@@ -131,14 +130,13 @@ class Circuit(Telling):
             return False
         return isinstance(permit.state, pybreaker.CircuitClosedState)
 
-    def _is_forgiven(self, permit: Permit, failure: BaseException) -> bool:
+    def _forgive_what_is_none(self, permit: Permit, failure: BaseException) -> None:
         counts = False  # also where a predicate of the user's raises
         try:
             counts = self.is_system_error(failure)
         finally:
             if not counts:
                 self.forgive(permit)
-        return not counts
 
     # -- what happens under the lock -------------------------------------------------------------
 

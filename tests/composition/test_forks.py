@@ -225,7 +225,8 @@ def locks_of(session: Session) -> list[Any]:
         cache.refresher._changed,
         *[cache.answers._lock, engine.flights._lock, engine.breakers._lock, engine.meter._lock],
         *[engine.retry._counting, engine.closing._cond, session.cookies._cookies_lock],
-        *[breaker._lock for breaker in engine.breakers._breakers.values()],
+        *[engine.breakers._endpoints._lock, engine.breakers._hosts._lock],
+        *[breaker._lock for breaker in engine.breakers.all().values()],
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -42,6 +43,32 @@ class Diary(pybreaker.CircuitBreakerListener):
     def state_change(self, cb: Any, old_state: Any, new_state: Any) -> None:
         self.changes.append((old_state.name, new_state.name))
         self.events.append(f"{old_state.name} -> {new_state.name}")
+
+
+class Preempted(pybreaker.CircuitMemoryStorage):
+    """Lets other threads run wherever it is read or written."""
+
+    pause = 0.0001
+
+    @property
+    def counter(self) -> int:
+        time.sleep(self.pause)
+        return super().counter
+
+    @property
+    def success_counter(self) -> int:
+        time.sleep(self.pause)
+        return super().success_counter
+
+    def increment_counter(self) -> None:
+        before = self.counter
+        time.sleep(self.pause)
+        self._fail_counter = before + 1
+
+    def increment_success_counter(self) -> None:
+        before = self.success_counter
+        time.sleep(self.pause)
+        self._success_counter = before + 1
 
 
 def fail(breaker: CircuitBreaker, error: BaseException | None = None) -> None:

@@ -15,7 +15,7 @@ import pytest
 from browseros_api.errors import CircuitOpenError
 from browseros_api.policies.breakers import CircuitBreaker, Permit
 from browseros_api.testing import FakeClock, wait_until
-from tests.policies.breaking import PATIENCE, Boom, Diary, fail, succeed, together, trip
+from tests.policies.breaking import PATIENCE, Boom, Diary, Preempted, fail, succeed, together, trip
 
 
 class Slow:
@@ -140,30 +140,6 @@ def test_no_failure_is_lost_however_many_there_are() -> None:
 
     together(8, failing)
     assert breaker.failure_count == 4000
-
-
-class Preempted(pybreaker.CircuitMemoryStorage):
-    """Lets other threads run wherever it is read or written."""
-
-    @property
-    def counter(self) -> int:
-        time.sleep(0.0001)
-        return super().counter
-
-    @property
-    def success_counter(self) -> int:
-        time.sleep(0.0001)
-        return super().success_counter
-
-    def increment_counter(self) -> None:
-        before = self.counter
-        time.sleep(0.0001)
-        self._fail_counter = before + 1
-
-    def increment_success_counter(self) -> None:
-        before = self.success_counter
-        time.sleep(0.0001)
-        self._success_counter = before + 1
 
 
 @pytest.mark.parametrize("state", ["closed", "half_open"])

@@ -492,9 +492,24 @@ def test_a_call_that_outlives_its_breaker_ends_in_peace(made: Callable[..., Brea
 def test_after_a_fork_the_breakers_are_still_known(made: Callable[..., Breakers]) -> None:
     breakers = made()
     breakers.of("/down").open()
-    with breakers._lock:
+    with breakers._lock, breakers._endpoints._lock, breakers._hosts._lock:
         breakers.reset_after_fork()
         assert breakers.status()["/down"]["state"] == "open"
+
+
+def test_what_is_excluded_is_not_repeated_against_an_open_circuit(
+    made: Callable[..., Breakers],
+) -> None:
+    breakers = made(template=CircuitBreaker(1, exclude=[requests.ReadTimeout]))
+
+    def proceed(_: Exchange) -> requests.Response:
+        breakers.of("/users/{id}").open()  # another call did
+        raise requests.ReadTimeout
+
+    one = exchange()
+    with pytest.raises(requests.ReadTimeout):
+        breakers.guard(one, proceed)
+    assert one.refused_for > 0
 
 
 def test_a_refusal_is_pybreakers_too(made: Callable[..., Breakers]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pybreaker
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -22,7 +23,7 @@ from browseros_api import CircuitTerms
 from browseros_api.errors import CircuitOpenError
 from browseros_api.policies.breakers import CircuitBreaker, Permit
 from browseros_api.testing import FakeClock
-from tests.policies.breaking import Boom, Diary, together
+from tests.policies.breaking import Boom, Diary, Preempted, together
 
 RECOVERY, LEASE, WINDOW = 10, 25, 20
 CHANCE = 0.5  # what random() gives: exact in binary, as all times here
@@ -176,6 +177,7 @@ class Beside(RuleBasedStateMachine):
     """A breaker and its model, which agree whatever the rules of a subclass do to both."""
 
     lease = LEASE
+    storage = pybreaker.CircuitMemoryStorage
 
     @initialize(threshold=st.integers(1, 4), trials=st.integers(1, 4), terms=any_terms())
     def make(self, threshold: int, trials: int, terms: CircuitTerms) -> None:
@@ -193,6 +195,7 @@ class Beside(RuleBasedStateMachine):
             terms=terms,
             listeners=[self.diary],
         )
+        self.breaker._state_storage = self.storage("closed")
 
     @rule(seconds=st.sampled_from([1, 5, 9, 10, 25]))
     def tick(self, seconds: int) -> None:
@@ -279,9 +282,16 @@ class Story(Beside):
         getattr(self.breaker, name)()
 
 
+class Yielding(Preempted):
+    """Gives way to whoever is ready, and waits for nobody."""
+
+    pause = 0.0
+
+
 class Crowd(Beside):
     """Everything is done by many threads at once, and comes to what it would come to in a row."""
 
+    storage = Yielding
     lease = 10**6  # who loses its place to whom would be a matter of order
 
     def __init__(self) -> None:
