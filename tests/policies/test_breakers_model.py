@@ -283,9 +283,9 @@ class Story(Beside):
 
 
 class Yielding(Preempted):
-    """Gives way to whoever is ready, and waits for nobody."""
+    """Gives way to whoever is ready, for the shortest time there is."""
 
-    pause = 0.0
+    pause = 0.00001
 
 
 class Crowd(Beside):
