@@ -86,9 +86,12 @@ class Circuit(Telling):
             wait = self._wait(now)
             granted = self._permit(now) if wait == 0 else self._declined(wait)
         self._tell_changes()
-        if isinstance(granted, CircuitOpenError):
+        if isinstance(granted, Permit):
+            return granted
+        try:
             raise granted from granted.last_error
-        return granted
+        finally:
+            del granted  # an error must not be held by the frames that its traceback holds
 
     def is_down(self) -> bool:
         """Whether it is open, and no trial is due; only ``admit`` says so for sure."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import gc
 import math
@@ -414,6 +415,24 @@ def test_a_trial_that_comes_to_nothing_gives_its_place_back(
     assert len(breaker._trials) == 0
     succeed(breaker)
     assert breaker.state == "closed"
+
+
+def test_a_refusal_keeps_nothing_of_its_caller_until_the_garbage_is_collected(made: Made) -> None:
+    """A permit of the caller's among it."""
+    breaker = made(1)
+    breaker.half_open()
+
+    def call() -> None:
+        _trial = breaker.admit()
+        with contextlib.suppress(CircuitOpenError):
+            breaker.admit()
+
+    gc.disable()
+    try:
+        call()
+        assert len(breaker._trials) == 0
+    finally:
+        gc.enable()
 
 
 def test_a_threshold_of_trials_that_is_lowered_leaves_nobody_stuck(made: Made) -> None:
