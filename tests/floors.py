@@ -20,8 +20,8 @@ FLOORS = {
     1: ("policies", "stores", "transport"),
     2: ("engine", "guard", "looking", "plans", "session", "shortcut", "wire", "witness"),
     3: (
-        *("api", "batches", "client", "crew", "desk", "installing", "jobs", "many", "need"),
-        *("script", "team"),
+        *("api", "batches", "checkpoints", "client", "crew", "desk", "installing", "jobs", "many"),
+        *("need", "pages", "paging", "script", "team"),
     ),
     4: ("", "aio"),
     5: ("cli", "views"),
