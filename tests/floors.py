@@ -57,6 +57,7 @@ WRAPPED = {
     "pytest": ("testing/*.py",),
     "redis": ("stores/redis.py",),
     "requests": ("*",),
+    "rich": ("views/screen.py",),
     "tenacity": ("policies/retry.py",),
     "tqdm": ("batches.py", "views/*.py"),
     "urllib3": ("*",),
