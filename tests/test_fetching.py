@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from browseros_api import cli
-from browseros_api.testing import ApiServer, Reply, wait_until
+from browseros_api.testing import ApiServer, FakeClock, Reply, wait_until
 from browseros_api.views.fetching import paced
 from tests.commanding import COMMAND, at_a_terminal, command, environment
 
@@ -98,9 +98,7 @@ def test_an_answer_that_is_not_what_it_says_is_a_failure(
     assert "is not JSON" in capsys.readouterr().err
 
 
-def test_retries_are_counted(
-    api_server: ApiServer, tmp_path: Path, out: Path, capsys: Any
-) -> None:
+def test_retries_are_counted(api_server: ApiServer, tmp_path: Path, out: Path, capsys: Any) -> None:
     api_server.script("/x", Reply(503), Reply(json=1))
     urls = listed(tmp_path, api_server, ["/x"])
     assert cli.main(["fetch", str(urls), "-o", str(out), "--json"]) == 0
@@ -118,18 +116,17 @@ def test_no_more_are_at_once_than_one_says(
 
 
 def test_a_rate_spaces_them() -> None:
-    now, slept = 0.0, []
+    clock, slept, taken = FakeClock(), [], []
+    begin = clock()
 
     def sleep(seconds: float) -> None:
-        nonlocal now
         slept.append(round(seconds, 6))
-        now += seconds
+        clock.tick(seconds)
 
-    taken = []
-    for item in paced(range(5), 4.0, clock=lambda: now, sleep=sleep):
-        taken.append((item, now))
+    for item in paced(range(5), 4.0, clock=clock, sleep=sleep):
+        taken.append((item, round(clock() - begin, 6)))
         if item == 2:
-            now += 10.0  # what was missed is not made up for
+            clock.tick(10.0)  # what was missed is not made up for
     assert taken == [(0, 0.0), (1, 0.25), (2, 0.5), (3, 10.5), (4, 10.75)]
     assert slept == [0.25, 0.25, 0.25]
     assert list(paced(range(3), None, sleep=sleep)) == [0, 1, 2]
