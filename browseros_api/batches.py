@@ -67,6 +67,7 @@ def _results(
         if batch.failure is not None:
             raise batch.failure
     except KeyboardInterrupt as interrupt:
+        batch.stop()  # first: to tell takes time, in which more would begin
         tell(done, interrupt)
         raise
     finally:
