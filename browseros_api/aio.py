@@ -169,6 +169,10 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
         """GET many endpoints at once; as ``browseros_api.EnhancedAPIClient.get_many``."""
         return self._each(self._client.get_many(endpoints, **arguments))
 
+    def paginate(self, endpoint: str, **arguments: Any) -> AsyncIterator[Any]:
+        """Page after page, or item after item; as ``browseros_api.EnhancedAPIClient.paginate``."""
+        return self._each(self._client.paginate(endpoint, **arguments))
+
     async def _each(self, results: Any) -> AsyncIterator[Any]:
         source = _Source(results)
         try:

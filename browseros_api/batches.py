@@ -13,9 +13,11 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any
 
+from .checkpoints import Unwritten
 from .checks import one_of
 from .errors import ClientClosed
 from .jobs import Job
+from .journal import LOGGER
 from .need import LOOK
 from .team import Team
 
@@ -27,6 +29,7 @@ _AHEAD = 2  # calls per worker that are begun or waiting before their results ar
 def fetch(
     get: Callable[..., Any], endpoints: Iterable[Any], arguments: Mapping[str, Any], *,
     max_workers: int, ordered: bool, on_error: str, progress: bool,
+    checkpoint: str | None = None,
 ) -> Iterator[Any]:  # fmt: skip
     """``get`` each of ``endpoints``; see ``EnhancedAPIClient.get_many``."""
     one_of("on_error", on_error, ("raise", "return", "skip"))
@@ -36,37 +39,56 @@ def fetch(
     if isinstance(endpoints, (str, bytes, Mapping)) or not isinstance(endpoints, Iterable):
         what = "an iterable of endpoints, such as a list or a generator"
         raise TypeError(f"endpoints must be {what}, not {type(endpoints).__name__}")
-    make_bar = _bar_maker(endpoints) if progress else None
-    return _results(_Batch(get, endpoints, arguments, max_workers), ordered, on_error, make_bar)
+    total = len(endpoints) if isinstance(endpoints, Sized) else None
+    make_bar = _bar_maker(total) if progress else None
+    batch = _Batch(get, endpoints, arguments, max_workers)
+    return _results(batch, ordered, on_error, make_bar, tell=partial(_tell, total, checkpoint))
 
 
 def _results(
-    batch: _Batch, ordered: bool, on_error: str, make_bar: Callable[[], Any] | None
-) -> Iterator[Any]:
+    batch: _Batch, ordered: bool, on_error: str, make_bar: Callable[[], Any] | None,
+    *, tell: Callable[[int, KeyboardInterrupt], None],
+) -> Iterator[Any]:  # fmt: skip
     # A generator of its own, so that wrong arguments raise at the call and not at the first item.
     bar = make_bar() if make_bar is not None else None
+    done = 0
     try:
         for job in batch.in_order() if ordered else batch.as_completed():
             if bar is not None:
                 bar.update()
             error = job.error
+            if error is not None and (on_error == "raise" or not _is_of_one_call(error)):
+                raise error
+            done += 1
             if error is None:
                 yield job.result
-            elif on_error == "raise" or not _is_of_one_call(error):
-                raise error
             elif on_error == "return":
                 yield error
         if batch.failure is not None:
             raise batch.failure
+    except KeyboardInterrupt as interrupt:
+        batch.stop()  # first: to tell takes time, in which more would begin
+        tell(done, interrupt)
+        raise
     finally:
         batch.stop()
         if bar is not None:
             bar.close()
 
 
+def _tell(total: int | None, checkpoint: str | None, done: int, interrupt: BaseException) -> None:
+    """Say how far a batch is to whoever has interrupted it."""
+    text = f"{done} done" if total is None else f"{done} of {total} done"
+    if checkpoint is not None:
+        text += f"; the same call goes on from {checkpoint!r}"
+    LOGGER.warning("interrupted: %s", text)
+    if not interrupt.args:
+        interrupt.args = (text,)  # and no note: those are not shown before Python 3.11
+
+
 def _is_of_one_call(error: BaseException) -> bool:
     # The next call of a closed client, or after Ctrl-C, would go no better: skipping has no end.
-    return isinstance(error, Exception) and not isinstance(error, ClientClosed)
+    return isinstance(error, Exception) and not isinstance(error, (ClientClosed, Unwritten))
 
 
 class _Batch:
@@ -177,10 +199,9 @@ def _got(get: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     return get(**arguments)
 
 
-def _bar_maker(endpoints: Iterable[Any]) -> Callable[[], Any]:
+def _bar_maker(total: int | None) -> Callable[[], Any]:
     try:
         from tqdm.auto import tqdm  # noqa: PLC0415  (an extra)
     except ImportError:
         raise ImportError("progress=True needs tqdm: pip install browseros-api[progress]") from None
-    total = len(endpoints) if isinstance(endpoints, Sized) else None
     return partial(tqdm, total=total, unit="call")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import __version__, script
@@ -23,16 +24,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     ``run`` is for the rest of the process, and what comes out of the script comes out of it.
     """
+    line = sys.argv[1:] if arguments is None else [*arguments]
+    given = _parser(line[:1]).parse_args(line)
+    if given.command == "run":
+        status: int = given.run(given)
+        return status
+    try:
+        status = given.run(given)
+        sys.stdout.flush()  # here, where it may fail
+        return status
+    except KeyboardInterrupt as interrupt:
+        print(": ".join(map(str, ("interrupted", *interrupt.args))), file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _parser(command: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="browseros-api", description="Resilient HTTP for everyone who uses requests."
     )
     parser.add_argument("--version", action="version", version=f"browseros-api {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_demo(commands)
     _add_run(commands)
-    given = parser.parse_args(arguments)
-    status: int = given.run(given)
-    return status
+    # A script that is run has no need of the others, and does not wait for them.
+    for add in [] if command == ["run"] else [*_views(), _add_demo]:
+        add(commands)
+    return parser
+
+
+def _views() -> list[Callable[[Any], None]]:
+    """What adds each command that has a file of its own."""
+    from .views.asking import add_verbs  # noqa: PLC0415
+    from .views.bench import add_bench  # noqa: PLC0415
+    from .views.completion import add_completion  # noqa: PLC0415
+    from .views.doctor import add_doctor  # noqa: PLC0415
+    from .views.fetching import add_fetch  # noqa: PLC0415
+    from .views.monitor import add_monitor  # noqa: PLC0415
+
+    return [add_verbs, add_fetch, add_monitor, add_doctor, add_bench, add_completion]
 
 
 # -- demo ----------------------------------------------------------------------------------------
@@ -50,14 +81,7 @@ def _add_demo(commands: Any) -> None:
 
 
 def _demo(given: argparse.Namespace) -> int:
-    try:
-        return _demonstrated(as_json=given.json)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-
-
-def _demonstrated(*, as_json: bool) -> int:
+    as_json: bool = given.json
     # Only here: it brings a server, which scripts that are run have no need of.
     from .views.demo import demonstrate, drawn  # noqa: PLC0415
 

@@ -9,7 +9,8 @@
     ├── Timeout
     │   ├── ReadTimeout
     │   └── DeadlineExceeded             the whole call took too long
-    └── ResponseTooLarge                 more than max_response_bytes
+    ├── ResponseTooLarge                 more than max_response_bytes
+    └── PaginationError                  pages in a circle, to another origin, without an end
     RuntimeError
     └── ClientClosed                     what the caller did: a closed client was used
 
@@ -48,6 +49,7 @@ __all__ = [
     "ClientClosed",
     "ConnectTimeout",
     "DeadlineExceeded",
+    "PaginationError",
     "PoolTimeout",
     "ReadTimeout",
     "RequestState",
@@ -113,6 +115,10 @@ class DeadlineExceeded(requests.Timeout, _TimeoutError):
 
 class ResponseTooLarge(requests.RequestException):
     """The decoded body is larger than the caller allows; what was read of it is dropped."""
+
+
+class PaginationError(requests.RequestException):
+    """Pages that cannot be followed: in a circle, to another origin, too many, or not as said."""
 
 
 class CircuitOpenError(requests.ConnectionError, pybreaker.CircuitBreakerError):

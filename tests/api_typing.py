@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import pybreaker
@@ -110,6 +111,10 @@ def a_client_blocks() -> Iterator[Any]:
         print(users, future.result(), key, known, underneath, where)
         yield from same.get_many((f"/users/{n}" for n in range(10)), max_workers=4, ordered=False)
         yield from same.get_many(["/a", {"endpoint": "/b"}], on_error="return", progress=True)
+        yield from same.get_many(["/a"], checkpoint=Path("run.jsonl"))
+        yield from same.paginate("/users", items="data", prefetch=2)
+        yield from same.paginate("/users", next="cursor:meta.next->after", max_pages=10)
+        yield from same.paginate("/users", next=lambda page: page["next"], items=list)
 
 
 class Api(EnhancedAPIClient):
@@ -140,6 +145,8 @@ async def a_client_is_awaited() -> AsyncIterator[Any]:
         print(users, created, both, rate, blocking)
         async for answer in client.get_many(f"/users/{number}" for number in range(10)):
             yield answer
+        async for page in client.paginate("/users", next="url:next"):
+            yield page
 
 
 # -- the fourth door: the names of the overview ---------------------------------------------------

@@ -23,8 +23,8 @@ FLOORS = {
         "witness",
     ),
     3: (
-        *("api", "batches", "client", "crew", "desk", "installing", "jobs", "many", "need"),
-        *("script", "team"),
+        *("api", "batches", "checkpoints", "client", "crew", "desk", "installing", "jobs", "many"),
+        *("need", "pages", "paging", "script", "team"),
     ),
     4: ("", "aio"),
     5: ("cli", "views"),
@@ -64,6 +64,7 @@ WRAPPED = {
     "pytest": ("testing/*.py",),
     "redis": ("stores/redis.py",),
     "requests": ("*",),
+    "rich": ("views/screen.py",),
     "tenacity": ("policies/retry.py",),
     "tqdm": ("batches.py", "views/*.py"),
     "urllib3": ("*",),

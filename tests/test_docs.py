@@ -45,6 +45,13 @@ def users(request: Received) -> Reply:
     return Reply(json={"page": page, "users": PEOPLE})
 
 
+def orders(request: Received) -> Reply:
+    page = int(request.query.get("page", ["1"])[0])
+    found = [{"id": 10 * page}, {"id": 10 * page + 1}] if page <= 3 else []
+    links = {"Link": f'</orders?page={page + 1}>; rel="next"'} if page < 3 else {}
+    return Reply(json={"page": page, "data": found}, headers=links)
+
+
 def article(request: Received) -> Reply:
     headers = {"Cache-Control": "no-cache", "ETag": '"v1"'}
     is_known = request.headers.get("If-None-Match") == '"v1"'
@@ -55,6 +62,7 @@ def furnished(server: ApiServer) -> ApiServer:
     """The API that the documentation talks to.  What is not here answers with the request."""
     server.route("/users", users)
     server.route("/users/123", Reply(json={"id": 123, "name": "Ada"}))
+    server.route("/orders", orders)
     server.route("/health", Reply(json={"status": "ok"}))
     server.route("/expensive", Reply(json={"answer": 42}, delay=0.2))
     server.route("/config", Reply(json={"theme": "dark"}))

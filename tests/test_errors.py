@@ -23,6 +23,7 @@ from browseros_api.errors import (
     ClientClosed,
     ConnectTimeout,
     DeadlineExceeded,
+    PaginationError,
     PoolTimeout,
     ReadTimeout,
     ResponseTooLarge,
@@ -34,7 +35,7 @@ from browseros_api.testing import ApiServer, Reply
 
 OURS = [
     *(BodyTimeout, CircuitOpenError, ClientClosed, ConnectTimeout, DeadlineExceeded),
-    *(PoolTimeout, ReadTimeout, ResponseTooLarge),
+    *(PaginationError, PoolTimeout, ReadTimeout, ResponseTooLarge),
 ]
 TIMEOUTS = [BodyTimeout, ConnectTimeout, DeadlineExceeded, PoolTimeout, ReadTimeout]
 
