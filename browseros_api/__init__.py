@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from .policies.breakers import CircuitBreaker
     from .session import ResilienceMixin, Session
     from .settings import Settings
-    from .terms import RetryBudget
+    from .terms import Hedge, RetryBudget
 
 __version__ = "1.0.0"
 
@@ -74,6 +74,7 @@ __all__ = [
     "EnhancedAPIClient",
     "FileModeWarning",
     "HTTPError",
+    "Hedge",
     "JSONDecodeError",
     "PoolTimeout",
     "PreparedRequest",
@@ -129,7 +130,7 @@ _HOMES = {
         "policies.breakers": "CircuitBreaker",
         "session": "ResilienceMixin Session",
         "settings": "Settings",
-        "terms": "RetryBudget",
+        "terms": "Hedge RetryBudget",
     }.items()
     for name in names.split()
 }

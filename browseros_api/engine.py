@@ -9,6 +9,7 @@ a call        meter.time       write down how it went
               -> requests      prepares, signs, keeps cookies, follows redirects
 an exchange   retry.attempt    ask, and ask again
               breakers.guard   unless the endpoint is down
+              hedges.race      twice at once, if it is slow
               -> adapter       whichever is mounted
 """
 
@@ -24,6 +25,7 @@ from typing import Any
 from .deadlines import enter, leave
 from .errors import ClientClosed
 from .forks import reset_in_child
+from .hedging import hedges_of
 from .identity import Identity
 from .journal import Journal
 from .pipeline import Call, Exchange, Step
@@ -74,6 +76,13 @@ class Engine:
             budget=self.budget,
         )
         self.breakers = Breakers(settings, clock=self.clock, journal=self.journal, template=breaker)
+        self.hedges = hedges_of(
+            settings,
+            clock=self.clock,
+            journal=self.journal,
+            endpoint_of=self.breakers.endpoint_of,
+            budget=self.budget,
+        )
         self.wire = Wire(settings, clock=self.clock)
         self.account: Account | None = None
         if _witness is not None:
@@ -109,6 +118,8 @@ class Engine:
             (self.retry.attempt, True),  # with max_retries=0 it still counts and writes down
             (self.breakers.guard, settings.enable_circuit_breaker),
         ]
+        if self.hedges is not None:
+            steps.append((self.hedges.race, True))
         if self.account is not None:
             steps.append((self.account.transmit, True))
         return [step for step, is_on in steps if is_on]
@@ -134,7 +145,13 @@ class Engine:
         """For good: calls that sleep between attempts wake up and end."""
         self.closing.set()
         self.cache.refresher.close()
+        self.rest()
+
+    def rest(self) -> None:
+        """Until the next call nothing is needed: neither the store nor idle threads."""
         self.cache.answers.close()
+        if self.hedges is not None:
+            self.hedges.close()
 
     def reset_after_fork(self) -> None:
         """In a child: locks may be held by threads that exist no more, sockets are the parent's."""
@@ -150,6 +167,8 @@ class Engine:
         self.retry.reset_lock()
         if self.budget is not None:
             self.budget.reset_lock()
+        if self.hedges is not None:
+            self.hedges.reset_lock()
         if self.account is not None:
             self.account.reset_lock()
 
@@ -163,6 +182,8 @@ class Engine:
         figures["retries"] = self.retry.retries
         figures["rescued_requests"] = self.retry.rescued
         figures["refused_retries"] = 0 if self.budget is None else self.budget.refused
+        figures["hedged_requests"] = 0 if self.hedges is None else self.hedges.sent
+        figures["hedges_won"] = 0 if self.hedges is None else self.hedges.won
         figures["rejected_requests"] = self.breakers.rejected
         figures["connections"] = self.adapter.statistics()
         figures["store"] = self.cache.answers.figures()

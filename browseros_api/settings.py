@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from .settling import settled
-from .terms import RetryBudget
+from .terms import Hedge, RetryBudget
 
 __all__ = ["Settings", "Timeouts"]
 
@@ -32,6 +32,7 @@ class Settings:
         retry_max_delay: bound of the doubling, and of a Retry-After that is still obeyed.
         jitter: ``"proportional"`` (10 % either way) or ``"full"`` (anything from 0 to the delay).
         retry_budget: how many retries a host gets, a ``RetryBudget``; ``None``: any number.
+        hedge: when what is slow is asked a second time, a ``Hedge``, or its ``after`` alone.
         on_retry: called before each delay with ``(attempt, delay, error_or_response)``.
         enable_cache: whether answers are kept at all.
         cache_mode: ``"ttl"`` keeps for ``cache_ttl``, ``"rfc"`` only what the server allows.
@@ -72,6 +73,7 @@ class Settings:
     retry_max_delay: float = 32.0
     jitter: Literal["proportional", "full"] = "proportional"
     retry_budget: RetryBudget | None = RetryBudget()  # noqa: RUF009  (frozen)
+    hedge: Hedge | float | str | None = None
     on_retry: Callable[[int, float, Any], object] | None = None
     enable_cache: bool = True
     cache_mode: Literal["ttl", "rfc"] = "rfc"

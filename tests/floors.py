@@ -13,16 +13,13 @@ __all__ = ["FAMILIES", "FLOORS", "LONGEST", "WRAPPED", "House", "Module", "looks
 FLOORS = {
     0: (
         *("abroad", "addresses", "askers", "bare", "bodies", "checks", "deadlines"),
-        *("environment", "errors", "forks", "identity", "journal", "keys", "lines", "memo"),
-        *("naming", "pipeline", "preparing", "replicas", "settings", "settling", "sharing"),
-        *("spent", "terms", "timer", "verbs", "ways"),
+        *("environment", "errors", "forks", "identity", "jobs", "journal", "keys", "lines"),
+        *("memo", "naming", "need", "pipeline", "preparing", "replicas", "settings", "settling"),
+        *("sharing", "spent", "team", "terms", "timer", "verbs", "ways"),
     ),
     1: ("policies", "stores", "transport"),
-    2: ("engine", "guard", "looking", "plans", "session", "shortcut", "wire", "witness"),
-    3: (
-        *("api", "batches", "client", "crew", "desk", "installing", "jobs", "many", "need"),
-        *("script", "team"),
-    ),
+    2: ("engine", "guard", "hedging", "looking", "plans", "session", "shortcut", "wire", "witness"),
+    3: (*("api", "batches", "client", "crew", "desk", "installing", "many", "script"),),
     4: ("", "aio"),
     5: ("cli", "views"),
     6: ("__main__",),
@@ -45,6 +42,7 @@ FAMILIES = {
         *("offcuts", "refresher", "sweeper", "validation", "variants"),
     ),
     "flights": ("flight",),
+    "hedges": ("latencies", "race"),
     "retry": ("backoff", "outcomes", "replay", "rules"),
 }
 FAMILY_OF = {part: policy for policy, parts in FAMILIES.items() for part in parts}
