@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         ReadTimeout,
         ResponseTooLarge,
     )
+    from .fallbacks import Asked
     from .installing import install, uninstall
     from .policies.breakers import CircuitBreaker
     from .session import ResilienceMixin, Session
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
 __version__ = "1.0.0"
 
 __all__ = [
+    "Asked",
     "BodyTimeout",
     "CircuitBreaker",
     "CircuitOpenError",
@@ -126,6 +128,7 @@ _HOMES = {
         "client": "EnhancedAPIClient",
         "errors": "BodyTimeout CircuitOpenError ClientClosed ConnectTimeout DeadlineExceeded"
         " PoolTimeout ReadTimeout ResponseTooLarge",
+        "fallbacks": "Asked",
         "installing": "install uninstall",
         "policies.breakers": "CircuitBreaker",
         "session": "ResilienceMixin Session",

@@ -11,14 +11,16 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from functools import partial
+from inspect import isawaitable
 from typing import Any, TypeVar
 
-from requests import Response
+from requests import RequestException, Response
 
 from .client import EnhancedAPIClient as BlockingClient
 from .deadlines import Deadline, late
 from .desk import desk_here
 from .errors import NEVER_SENT
+from .fallbacks import has_fallback, instead, plain
 from .looking import KeptAnswers
 from .pipeline import Call
 from .policies.breakers import CircuitBreaker
@@ -96,7 +98,14 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
         client = self._client.start()
         given = {"params": params, "data": data, "headers": headers, **arguments}
         call = client._planned(method, endpoint, **given)
-        return client._useful(await self._answered(call), call)
+        try:
+            return client._useful(await self._answered(call), call)
+        except RequestException as error:
+            if not has_fallback(call, error):
+                raise
+            find = partial(instead, self.session.engine, call, error)
+        value = await desk_here().result(self._team, find) if callable(call.fallback) else find()
+        return plain(await value if isawaitable(value) else value)
 
     async def _answered(self, call: Call) -> Response:
         engine = self.session.engine

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from .settling import settled
-from .terms import Hedge, RetryBudget
+from .terms import UNSET, Hedge, RetryBudget
 
 __all__ = ["Settings", "Timeouts"]
 
@@ -39,6 +39,7 @@ class Settings:
         cache_ttl: how long an answer is kept in TTL mode if neither call nor server say more.
         stale_if_error: how long an answer that is no longer fresh may still be used where asking
             fails: no connection, a timeout, a status from 500 on, an open circuit; 0 never.
+        fallback: what is used instead of an error, or a function of ``(error, asked)`` that tells.
         share: URL patterns, and under which name their answers are shared by all who ask.
         cache_max_entries: bound of the number of answers kept.
         cache_max_bytes: bound of their size together.
@@ -79,6 +80,7 @@ class Settings:
     cache_mode: Literal["ttl", "rfc"] = "rfc"
     cache_ttl: float = 300.0
     stale_if_error: float = 0.0
+    fallback: Any = field(default=UNSET, hash=False)
     share: Mapping[str, str] | None = field(default=None, hash=False)
     cache_max_entries: int = 1024
     cache_max_bytes: int = 64 * 1024 * 1024

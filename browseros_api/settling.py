@@ -16,7 +16,7 @@ from .checks import (
     whole,
 )
 from .sharing import checked_shares
-from .terms import Hedge, RetryBudget
+from .terms import Hedge, RetryBudget, check_fallback
 
 __all__ = ["settled"]
 
@@ -59,6 +59,7 @@ def settled(settings: Any) -> Iterator[tuple[str, object]]:
     yield "store_key", checked_keys("store_key", settings.store_key)
     check_timeout(settings.timeout)
     check_store(settings.store)
+    check_fallback(settings.fallback)
     _check_numbers(settings)
     _check_kinds(settings)
     _refuse_contradictions(settings)

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
+from inspect import signature
+from typing import Any
+
+from requests import Response
 
 from .checks import at_least, duration, whole
 
-__all__ = ["Hedge", "RetryBudget"]
+__all__ = ["UNSET", "Hedge", "RetryBudget", "check_fallback"]
 
 _PERCENTILE = re.compile(r"p([1-9][0-9]?)")
+
+
+class _Unset:
+    """Nothing was said; ``None`` says something: no timeout, say."""
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+    def __reduce__(self) -> str:
+        return "UNSET"  # there is one, also where settings were pickled
+
+
+UNSET: Any = _Unset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,3 +94,28 @@ def _check_after(name: str, value: object) -> None:
             raise ValueError(f'{name} must be seconds, or "p1" to "p99", not {value!r}')
     else:
         duration(name, value, optional=False)
+
+
+def check_fallback(value: Any) -> None:
+    """Raise unless it can be used instead of an answer, or is a function that makes such."""
+    if value is UNSET or isinstance(value, (Response, str, bytes)):
+        return
+    if not callable(value):
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise TypeError(
+                "fallback must be a function, a Response, str, bytes or JSON, "
+                f"not {type(value).__name__}: {error}"
+            ) from None
+        return
+    try:
+        expected = signature(value)
+    except (TypeError, ValueError):  # one of those that do not tell
+        return
+    try:
+        expected.bind(None, None)
+    except TypeError:
+        raise TypeError(
+            f"fallback must be a function of (error, asked), not of {expected}"
+        ) from None

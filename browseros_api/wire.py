@@ -35,7 +35,7 @@ from .transport.watch import Watch
 
 __all__ = ["Wire"]
 
-_UNCACHED = (("from_cache", False), ("stale", False), ("age", 0.0))
+_UNCACHED = (("from_cache", False), ("stale", False), ("age", 0.0), ("from_fallback", False))
 
 
 class Wire:

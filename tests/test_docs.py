@@ -22,6 +22,7 @@ import browseros_api.errors
 import browseros_api.terms
 import browseros_api.testing
 from browseros_api import CircuitBreaker, EnhancedAPIClient, RetryBudget, Settings
+from browseros_api.terms import UNSET
 from browseros_api.testing import ApiServer, FakeClock, Received, Reply
 from tests.pages import Block, anchors, blocks, links, rows
 
@@ -185,7 +186,9 @@ def test_every_setting_is_explained_with_its_default() -> None:
     shown = {name: default for name, default, _, _ in rows(DOCS / "configuration.md", 4)}
     assert shown.keys() == Settings.names()
     for field in fields(Settings):
-        default = eval(shown[field.name], {"__builtins__": {}, "RetryBudget": RetryBudget})
+        default = eval(
+            shown[field.name], {"__builtins__": {}, "RetryBudget": RetryBudget, "UNSET": UNSET}
+        )
         assert default == field.default, field.name
 
 

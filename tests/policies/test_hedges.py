@@ -19,8 +19,8 @@ from browseros_api.policies.latencies import Latencies
 from browseros_api.testing import ApiServer, Received, Reply, wait_until
 from browseros_api.transport.watch import Watch
 
-SOON = 0.02  # seconds: long after a quick answer of loopback, mostly
-LATER = 0.3  # seconds: long after SOON, also on a machine that is busy
+SOON = 0.1  # seconds: long after a request has come to a server on loopback
+LATER = 0.5  # seconds: long after SOON, also on a machine that is busy
 NEVER = 60.0
 
 
