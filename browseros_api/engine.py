@@ -28,6 +28,7 @@ from .forks import reset_in_child
 from .hedging import hedges_of
 from .identity import Identity
 from .journal import Journal
+from .naps import nap, now
 from .pipeline import Call, Exchange, Step
 from .policies.breakers import Breakers, CircuitBreaker
 from .policies.budget import Budget
@@ -50,7 +51,7 @@ class Engine:
     def __init__(self, settings: Settings, *, breaker: CircuitBreaker | None = None) -> None:
         self.settings = settings
         self.breaker = breaker
-        self.clock = settings.clock or time.monotonic
+        self.clock = settings.clock or now
         self.wall = time.time
         self.journal = Journal(enabled=settings.debug)
         self.closing = threading.Event()
@@ -138,7 +139,7 @@ class Engine:
     # -- life ------------------------------------------------------------------------------------
 
     def _nap(self, seconds: float) -> None:
-        if self.closing.wait(seconds):
+        if nap(seconds, self.closing):
             raise ClientClosed("the client was closed while a call waited for its next attempt")
 
     def close(self) -> None:

@@ -14,7 +14,17 @@ FLOORS = {
     0: (
         *("abroad", "addresses", "askers", "bare", "bodies", "checks", "deadlines"),
         *("environment", "errors", "forks", "identity", "jobs", "journal", "keys", "lines"),
-        *("memo", "naming", "need", "pipeline", "preparing", "replicas", "settings", "settling"),
+        *(
+            "memo",
+            "naming",
+            "naps",
+            "need",
+            "pipeline",
+            "preparing",
+            "replicas",
+            "settings",
+            "settling",
+        ),
         *("sharing", "spent", "team", "terms", "timer", "verbs", "ways"),
     ),
     1: ("policies", "stores", "transport"),

@@ -23,7 +23,7 @@ import browseros_api.terms
 import browseros_api.testing
 from browseros_api import CircuitBreaker, EnhancedAPIClient, RetryBudget, Settings
 from browseros_api.terms import UNSET
-from browseros_api.testing import ApiServer, FakeClock, Received, Reply
+from browseros_api.testing import ApiServer, FakeClock, Received, Reply, no_sleep
 from tests.pages import Block, anchors, blocks, links, rows
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -112,12 +112,14 @@ def executed(
 
 def try_tests(namespace: dict[str, Any], server: ApiServer) -> None:
     """Run the tests that the page has just defined, with our fixtures."""
-    fixtures = {"api_server": server, "fake_clock": FakeClock()}
+    fixtures = {"api_server": server, "fake_clock": FakeClock(), "no_sleep": no_sleep}
     tests = [name for name in namespace if name.startswith("test_")]
     for name in tests:
         test = namespace.pop(name)
         server.reset_counts()
-        test(**{given: fixtures[given] for given in inspect.signature(test).parameters})
+        wanted = {given: fixtures[given] for given in inspect.signature(test).parameters}
+        with no_sleep() if "no_sleep" in wanted else contextlib.nullcontext():
+            test(**wanted)
 
 
 def promised(block: Block, url: str) -> list[str]:
