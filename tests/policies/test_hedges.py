@@ -220,7 +220,7 @@ def test_both_are_within_the_bound_of_one_attempt(
 ) -> None:
     api_server.route("/x", Reply(hold=hold))
     with EnhancedAPIClient(api_server.base_url, timeout=1.0, hedge=SOON, max_retries=0) as client:
-        with pytest.raises(requests.Timeout, match="than 1 s"):
+        with pytest.raises(requests.Timeout, match="took longer than"):
             client.get("/x")
         assert_clean(client.session, api_server)
 
