@@ -11,6 +11,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from .forks import reset_in_child
 from .journal import LOGGER
@@ -63,7 +64,10 @@ class Timer:
             entry = (due, next(self._numbers), appointment)
             heapq.heappush(self._heap, entry)
             if self._heap[0] is entry:
-                self._changed.notify()
+                # All: of one that was interrupted there may be a waiter left who waits no more, or
+                # who has been told and not heard of it yet; then it will look by itself.
+                with suppress(RuntimeError):
+                    self._changed.notify_all()
             is_kept = self._thread is not None or self._start()
         if not is_kept:
             LOGGER.warning("no thread could be started: what is due will be late")

@@ -39,9 +39,20 @@ def asking(**settings: Any) -> Session:
     )
 
 
+def told(session: Session, server: ApiServer, first: Reply, second: Reply) -> None:
+    """Let the server answer the request itself and its hedge, whichever comes sooner."""
+    assert session.get(server.url("/warm")).ok  # the connection that the first of them will use
+    (warm,) = server.requests
+
+    def answer(received: Received) -> Reply:
+        return first if received.connection == warm.connection else second
+
+    server.route("/x", answer)
+
+
 def figures(session: Session) -> tuple[int, int]:
-    told = session.get_stats()
-    return told["hedged_requests"], told["hedges_won"]
+    stats = session.get_stats()
+    return stats["hedged_requests"], stats["hedges_won"]
 
 
 def assert_clean(session: Session, server: ApiServer) -> None:
@@ -58,13 +69,14 @@ def assert_clean(session: Session, server: ApiServer) -> None:
 def test_a_second_request_overtakes_a_slow_one(
     api_server: ApiServer, hold: threading.Event
 ) -> None:
-    api_server.script("/x", Reply(json="slow", hold=hold), Reply(json="quick"))
     with asking() as session:
+        told(session, api_server, Reply(json="slow", hold=hold), Reply(json="quick"))
         assert session.get(api_server.url("/x")).json() == "quick"
         assert figures(session) == (1, 1)
         assert api_server.hits("/x") == 2
-        told = session.get_stats()
-        assert (told["total_requests"], told["successful_requests"], told["attempts"]) == (1, 1, 1)
+        stats = session.get_stats()
+        assert (stats["total_requests"], stats["successful_requests"]) == (2, 2)
+        assert stats["attempts"] == 2
         hold.set()
         assert_clean(session, api_server)
         assert session.get(api_server.url("/x")).json() == "quick"
@@ -74,8 +86,8 @@ def test_the_first_request_may_win_all_the_same(
     api_server: ApiServer, hold: threading.Event
 ) -> None:
     first = threading.Event()
-    api_server.script("/x", Reply(json="first", hold=first), Reply(json="second", hold=hold))
     with asking() as session, ThreadPoolExecutor(1) as thread:
+        told(session, api_server, Reply(json="first", hold=first), Reply(json="second", hold=hold))
         answer = thread.submit(session.get, api_server.url("/x"))
         wait_until(lambda: api_server.hits("/x") == 2)
         first.set()
@@ -128,7 +140,7 @@ def test_what_fails_while_the_second_is_on_its_way_waits_for_that(
 ) -> None:
     first = threading.Event()
     api_server.script("/x", Reply(hold=first, reset="before"), Reply(json="second", hold=hold))
-    with asking() as session, ThreadPoolExecutor(1) as thread:
+    with asking(hedge=LATER) as session, ThreadPoolExecutor(1) as thread:
         answer = thread.submit(session.get, api_server.url("/x"))
         wait_until(lambda: api_server.hits("/x") == 2)
         first.set()
@@ -143,8 +155,8 @@ def test_what_fails_while_the_second_is_on_its_way_waits_for_that(
 def test_an_answer_that_is_no_good_does_not_win(
     api_server: ApiServer, hold: threading.Event, status: int
 ) -> None:
-    api_server.script("/x", Reply(json="good", hold=hold), Reply(status))
     with asking() as session, ThreadPoolExecutor(1) as thread:
+        told(session, api_server, Reply(json="good", hold=hold), Reply(status))
         answer = thread.submit(session.get, api_server.url("/x"))
         wait_until(lambda: api_server.hits("/x") == 2 and api_server.active_requests == 1)
         hold.set()
@@ -157,7 +169,7 @@ def test_of_two_failures_the_answer_is_told_and_counts_once(
     api_server: ApiServer, hold: threading.Event
 ) -> None:
     api_server.script("/x", Reply(hold=hold, reset="before"), Reply(503))
-    with asking(failure_threshold=2) as session, ThreadPoolExecutor(1) as thread:
+    with asking(hedge=LATER, failure_threshold=2) as session, ThreadPoolExecutor(1) as thread:
         answer = thread.submit(session.get, api_server.url("/x"))
         wait_until(lambda: api_server.hits("/x") == 2 and api_server.active_requests == 1)
         hold.set()
