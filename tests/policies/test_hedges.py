@@ -41,7 +41,7 @@ def asking(**settings: Any) -> Session:
 
 def told(session: Session, server: ApiServer, first: Reply, second: Reply) -> None:
     """Let the server answer the request itself and its hedge, whichever comes sooner."""
-    assert session.get(server.url("/warm")).ok  # the connection that the first of them will use
+    assert session.post(server.url("/warm")).ok  # the connection that the first of them will use
     (warm,) = server.requests
 
     def answer(received: Received) -> Reply:
