@@ -26,7 +26,7 @@ def chaos(
     target: ApiServer | Any, *, rate: float = 0.1, faults: Sequence[str] = FAULTS, seed: int = 0,
     delay: float = 0.05,
 ) -> Chaos:  # fmt: skip
-    """For a ``with`` block: inside, ``target`` misbehaves.
+    """For a ``with`` block: inside, ``target`` misbehaves::
 
         with chaos(server, rate=0.2, seed=7) as wild:
             ...
