@@ -56,15 +56,17 @@ if TYPE_CHECKING:
         ReadTimeout,
         ResponseTooLarge,
     )
+    from .fallbacks import Asked
     from .installing import install, uninstall
     from .policies.breakers import CircuitBreaker
     from .session import ResilienceMixin, Session
     from .settings import Settings
-    from .terms import CircuitTerms, RetryBudget
+    from .terms import CircuitTerms, Hedge, RetryBudget
 
 __version__ = "1.0.0"
 
 __all__ = [
+    "Asked",
     "BodyTimeout",
     "CircuitBreaker",
     "CircuitOpenError",
@@ -76,6 +78,7 @@ __all__ = [
     "EnhancedAPIClient",
     "FileModeWarning",
     "HTTPError",
+    "Hedge",
     "JSONDecodeError",
     "PaginationError",
     "PoolTimeout",
@@ -128,11 +131,12 @@ _HOMES = {
         "client": "EnhancedAPIClient",
         "errors": "BodyTimeout CircuitOpenError ClientClosed ConnectTimeout DeadlineExceeded"
         " PaginationError PoolTimeout ReadTimeout ResponseTooLarge",
+        "fallbacks": "Asked",
         "installing": "install uninstall",
         "policies.breakers": "CircuitBreaker",
         "session": "ResilienceMixin Session",
         "settings": "Settings",
-        "terms": "CircuitTerms RetryBudget",
+        "terms": "CircuitTerms Hedge RetryBudget",
     }.items()
     for name in names.split()
 }

@@ -8,30 +8,31 @@ a request that is already on its way in a thread is not torn down, its answer is
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from functools import partial
+from inspect import isawaitable
 from typing import Any, TypeVar
 
-from requests import Response
+from requests import RequestException, Response
 
 from .circuits import Circuits
 from .client import EnhancedAPIClient as BlockingClient
 from .deadlines import Deadline, late
 from .desk import desk_here
 from .errors import NEVER_SENT
+from .fallbacks import has_fallback, instead, plain
 from .looking import KeptAnswers
 from .pipeline import Call
 from .policies.breakers import CircuitBreaker
 from .policies.flight import Landing
 from .session import Session
+from .source import END, Source
 from .team import Team
 from .verbs import Verbs
 
 __all__ = ["CircuitBreaker", "EnhancedAPIClient"]
 
 C = TypeVar("C", bound="EnhancedAPIClient")
-_END = object()
 
 
 class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
@@ -97,7 +98,14 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
         client = self._client.start()
         given = {"params": params, "data": data, "headers": headers, **arguments}
         call = client._planned(method, endpoint, **given)
-        return client._useful(await self._answered(call), call)
+        try:
+            return client._useful(await self._answered(call), call)
+        except RequestException as error:
+            if not has_fallback(call, error):
+                raise
+            find = partial(instead, self.session.engine, call, error)
+        value = await desk_here().result(self._team, find) if callable(call.fallback) else find()
+        return plain(await value if isawaitable(value) else value)
 
     async def _answered(self, call: Call) -> Response:
         engine = self.session.engine
@@ -174,9 +182,9 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
         return self._each(self._client.paginate(endpoint, **arguments))
 
     async def _each(self, results: Any) -> AsyncIterator[Any]:
-        source = _Source(results)
+        source = Source(results)
         try:
-            while (one := await desk_here().result(self._team, source.take)) is not _END:
+            while (one := await desk_here().result(self._team, source.take)) is not END:
                 yield one
         finally:
             source.close()
@@ -216,29 +224,3 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
 
     def __repr__(self) -> str:
         return f"<aio.{repr(self._client)[1:]}"
-
-
-class _Source:
-    """A generator that is read in threads, and closed as soon as none of them is inside."""
-
-    def __init__(self, results: Any) -> None:
-        self._results, self._is_closed = results, False
-        self._inside = threading.Lock()
-
-    def take(self) -> Any:
-        """The next result, or ``_END``."""
-        try:
-            with self._inside:
-                return next(self._results, _END)
-        finally:
-            if self._is_closed:
-                self.close()
-
-    def close(self) -> None:
-        """Close it now, or let the thread that is inside do so."""
-        self._is_closed = True
-        if self._inside.acquire(blocking=False):
-            try:
-                self._results.close()
-            finally:
-                self._inside.release()

@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from requests import Response
+from requests import RequestException, Response
 
 from .addresses import Base
-from .bodies import add_content_type, check_options, checked_headers, decoded, failure, payload
+from .bodies import (
+    add_content_type,
+    check_options,
+    checked_headers,
+    decoded,
+    failure,
+    payload,
+)
 from .checks import duration
 from .circuits import Circuits
 from .crew import Crew
 from .deadlines import Deadline
 from .errors import ClientClosed
+from .fallbacks import has_fallback, instead, plain
 from .journal import masked_url
 from .looking import Remembers
 from .many import ManyCalls
@@ -23,6 +31,7 @@ from .policies.backoff import retry_after
 from .policies.breakers import CircuitBreaker
 from .session import Session
 from .settings import Settings
+from .terms import UNSET
 from .verbs import Verbs, checked_method
 
 __all__ = ["EnhancedAPIClient"]
@@ -126,7 +135,7 @@ class EnhancedAPIClient(ManyCalls, Remembers, Verbs[Any]):
         self, method: str, endpoint: str, params: Any = None, data: Any = None,
         headers: Mapping[str, str] | None = None, *, json: Any = None, files: Any = None,
         use_cache: bool = True, cache_ttl: float | None = None, deadline: float | None = None,
-        share: str | None = None, **arguments: Any,
+        share: str | None = None, fallback: Any = UNSET, **arguments: Any,
     ) -> Any:  # fmt: skip
         """Make one call and decode its answer.
 
@@ -141,6 +150,7 @@ class EnhancedAPIClient(ManyCalls, Remembers, Verbs[Any]):
             cache_ttl: seconds to keep the answer, instead of the client's ``cache_ttl``.
             deadline: seconds that the whole call may take, with all its attempts and delays.
             share: names whose answer it is, for all who give the same name.
+            fallback: what to return instead of an error, or a function of ``(error, asked)``.
             arguments: auth, cookies, timeout, allow_redirects, proxies, hooks, verify, cert.
 
         Returns:
@@ -154,7 +164,8 @@ class EnhancedAPIClient(ManyCalls, Remembers, Verbs[Any]):
         self._check_open()
         return self._made(self._planned(
             method, endpoint, params=params, data=data, headers=headers, json=json, files=files,
-            use_cache=use_cache, cache_ttl=cache_ttl, deadline=deadline, share=share, **arguments,
+            use_cache=use_cache, cache_ttl=cache_ttl, deadline=deadline, share=share,
+            fallback=fallback, **arguments,
         ))  # fmt: skip
 
     def _planned(
@@ -172,7 +183,12 @@ class EnhancedAPIClient(ManyCalls, Remembers, Verbs[Any]):
 
     def _made(self, call: Call) -> Any:
         self._check_open()
-        return self._useful(self._session.perform(call), call)
+        try:
+            return self._useful(self._session.perform(call), call)
+        except RequestException as error:
+            if not has_fallback(call, error):
+                raise
+            return plain(instead(self._session.engine, call, error))
 
     def _useful(self, response: Response, call: Call | None = None) -> Any:
         """What the caller gets of an answer."""

@@ -10,6 +10,7 @@ a call        meter.time       write down how it went
 an exchange   retry.attempt    ask, and ask again
               guard_host       unless the host cannot be reached
               breakers.guard   unless the endpoint is down
+              hedges.race      twice at once, if it is slow
               -> adapter       whichever is mounted
 """
 
@@ -25,8 +26,10 @@ from typing import Any
 from .deadlines import enter, leave
 from .errors import ClientClosed
 from .forks import reset_in_child
+from .hedging import hedges_of
 from .identity import Identity
 from .journal import Journal
+from .naps import nap, now
 from .pipeline import Call, Exchange, Step
 from .policies.breakers import Breakers, CircuitBreaker
 from .policies.budget import Budget
@@ -49,7 +52,7 @@ class Engine:
     def __init__(self, settings: Settings, *, breaker: CircuitBreaker | None = None) -> None:
         self.settings = settings
         self.breaker = breaker
-        self.clock = settings.clock or time.monotonic
+        self.clock = settings.clock or now
         self.wall = time.time
         self.journal = Journal(enabled=settings.debug)
         self.closing = threading.Event()
@@ -75,6 +78,13 @@ class Engine:
             budget=self.budget,
         )
         self.breakers = Breakers(settings, clock=self.clock, journal=self.journal, template=breaker)
+        self.hedges = hedges_of(
+            settings,
+            clock=self.clock,
+            journal=self.journal,
+            endpoint_of=self.breakers.endpoint_of,
+            budget=self.budget,
+        )
         self.wire = Wire(settings, clock=self.clock)
         self.account: Account | None = None
         if _witness is not None:
@@ -111,6 +121,8 @@ class Engine:
             (self.breakers.guard_host, breaks and self.breakers.guards_hosts),
             (self.breakers.guard, breaks),
         ]
+        if self.hedges is not None:
+            steps.append((self.hedges.race, True))
         if self.account is not None:
             steps.append((self.account.transmit, True))
         return [step for step, is_on in steps if is_on]
@@ -129,14 +141,20 @@ class Engine:
     # -- life ------------------------------------------------------------------------------------
 
     def _nap(self, seconds: float) -> None:
-        if self.closing.wait(seconds):
+        if nap(seconds, self.closing):
             raise ClientClosed("the client was closed while a call waited for its next attempt")
 
     def close(self) -> None:
         """For good: calls that sleep between attempts wake up and end."""
         self.closing.set()
         self.cache.refresher.close()
+        self.rest()
+
+    def rest(self) -> None:
+        """Until the next call nothing is needed: neither the store nor idle threads."""
         self.cache.answers.close()
+        if self.hedges is not None:
+            self.hedges.close()
 
     def reset_after_fork(self) -> None:
         """In a child: locks may be held by threads that exist no more, sockets are the parent's."""
@@ -152,6 +170,8 @@ class Engine:
         self.retry.reset_lock()
         if self.budget is not None:
             self.budget.reset_lock()
+        if self.hedges is not None:
+            self.hedges.reset_lock()
         if self.account is not None:
             self.account.reset_lock()
 
@@ -165,6 +185,8 @@ class Engine:
         figures["retries"] = self.retry.retries
         figures["rescued_requests"] = self.retry.rescued
         figures["refused_retries"] = 0 if self.budget is None else self.budget.refused
+        figures["hedged_requests"] = 0 if self.hedges is None else self.hedges.sent
+        figures["hedges_won"] = 0 if self.hedges is None else self.hedges.won
         figures["rejected_requests"] = self.breakers.rejected
         figures["connections"] = self.adapter.statistics()
         figures["store"] = self.cache.answers.figures()

@@ -82,7 +82,7 @@ class GuardedExchange(CheckedParts):
         ``deadline`` is that of ``request``.
         """
         engine = self._engine
-        for name in ("use_cache", "cache_ttl"):
+        for name in ("use_cache", "cache_ttl", "fallback"):
             if name in kwargs:
                 raise TypeError(f"{name}: what is sent by hand is neither kept nor shared")
         kwargs.setdefault("timeout", engine.settings.timeout)

@@ -17,6 +17,7 @@ from requests.adapters import BaseAdapter
 from .errors import NEVER_SENT, RequestState
 from .replicas import Snapshot
 from .spent import Spent
+from .terms import UNSET
 
 if TYPE_CHECKING:
     from .identity import Question
@@ -41,6 +42,7 @@ class Call:
     its query, all only with a key.
     ``deadline`` is an instant of the session's clock, ``attempt_timeout`` the seconds that one
     attempt may take, ``patience`` the seconds of silence that the caller accepts (``None``: any).
+    ``fallback`` is what its caller gets instead of an error.
     ``question`` is who asks for what, if there are exact words for it, and ``extra`` a header that
     was added to those which were given.
     ``reached`` is how far the last of its requests came that went out; ``spent``, where its time
@@ -62,6 +64,7 @@ class Call:
     deadline: float | None = None
     attempt_timeout: float | None = None
     patience: float | None = None
+    fallback: Any = UNSET
     question: Question | None = None
     extra: tuple[str, str] | None = None
     spent: Spent | None = None

@@ -14,19 +14,13 @@ from .engine import Engine
 from .forks import importing
 from .pipeline import Call
 from .sharing import checked_share
+from .terms import UNSET, check_fallback
 
 __all__ = ["OURS", "UNSET", "for_both", "is_exact", "planned"]
 
 
-class _Unset:
-    """Nothing was said; ``None`` says something: no timeout."""
-
-    def __repr__(self) -> str:
-        return "UNSET"
-
-
-UNSET: Any = _Unset()
-OURS = ("use_cache", "cache_ttl", "deadline", "share")  # what we take besides requests' own
+# What we take besides requests' own.
+OURS = ("use_cache", "cache_ttl", "deadline", "share", "fallback")
 _KEYED = frozenset({"POST", "PATCH"})  # what is not idempotent, and can be made so
 _NAMED = frozenset({"GET", "HEAD"})
 _STOCK = requests.Session  # the name may be given to a class of ours later
@@ -47,6 +41,7 @@ def planned(
     cache_ttl: float | None = None,
     deadline: float | None = None,
     share: str | None = None,
+    fallback: Any = UNSET,
 ) -> Call:
     """The call that ``session.request(**arguments)`` is to be."""
     settings = engine.settings
@@ -59,6 +54,10 @@ def planned(
         call.cache_ttl = at_least("cache_ttl", cache_ttl)
     if share is not None:
         share = checked_share(share)
+    call.fallback = settings.fallback
+    if fallback is not UNSET:
+        check_fallback(fallback)
+        call.fallback = fallback
     seconds = settings.deadline if deadline is None else duration("deadline", deadline)
     bind(call, seconds, engine.clock)
     call.attempt_timeout = settings.attempt_timeout

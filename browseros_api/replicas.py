@@ -29,13 +29,15 @@ class Replica(Response):
 
     ``from_cache``: it was kept, and used without asking, or after the origin had said that it has
     not changed.  ``stale``: its time was over.  ``age``: seconds since the origin made it.
+    ``from_fallback``: it was given by the caller, and stands in for an error.
     """
 
-    __attrs__ = [*Response.__attrs__, "from_cache", "stale", "age"]  # noqa: RUF012  (is pickled)
+    __attrs__ = [*Response.__attrs__, "from_cache", "stale", "age", "from_fallback"]  # noqa: RUF012  (is pickled)
 
     from_cache: bool = False
     stale: bool = False
     age: float = 0.0
+    from_fallback: bool = False
     _snapshot: Snapshot
 
     def __getattr__(self, name: str) -> Any:

@@ -13,6 +13,7 @@ from requests.hooks import dispatch_hook
 
 from .deadlines import Deadline
 from .engine import Engine
+from .fallbacks import answered
 from .forks import look
 from .guard import GuardedExchange, Shown
 from .looking import KeptAnswers, as_requested
@@ -102,6 +103,7 @@ class ResilienceMixin(GuardedExchange):
         cache_ttl: float | None = None,
         deadline: float | None = None,
         share: str | None = None,
+        fallback: Any = UNSET,
         **others: Any,
     ) -> Response:
         """Send a request; everything that ``requests.Session.request`` takes, and:
@@ -112,6 +114,7 @@ class ResilienceMixin(GuardedExchange):
             cache_ttl: seconds to keep the answer, whatever the server says save ``no-store``.
             deadline: seconds that the whole call may take: waiting, every attempt, every sleep.
             share: names whose answer it is, for all who give the same name, whoever they are.
+            fallback: what to use instead of an error, or a function of ``(error, asked)``.
 
         Raises:
             requests.RequestException: as requests does; also ``PoolTimeout``,
@@ -123,20 +126,17 @@ class ResilienceMixin(GuardedExchange):
             "allow_redirects": allow_redirects, "proxies": proxies, "hooks": hooks,
             "stream": stream, "verify": verify, "cert": cert, "json": json, **others,
         }  # fmt: skip
-        return self.perform(self.plan(
+        call = self.plan(
             arguments, use_cache=use_cache, cache_ttl=cache_ttl, deadline=deadline, share=share,
-        ))  # fmt: skip
-
-    def plan(
-        self, arguments: dict[str, Any], *, use_cache: bool = True,
-        cache_ttl: float | None = None, deadline: float | None = None, share: str | None = None,
-    ) -> Call:  # fmt: skip
-        """The call that ``request`` would make."""
-        look()
-        call = planned(
-            cast(requests.Session, self), self._engine, arguments, is_exact=self._is_exact,
-            use_cache=use_cache, cache_ttl=cache_ttl, deadline=deadline, share=share,
+            fallback=fallback,
         )  # fmt: skip
+        return self.perform(call) if call.fallback is UNSET else answered(self, call)
+
+    def plan(self, arguments: dict[str, Any], **ours: Any) -> Call:
+        """The call that ``request`` would make, of these and of what is ours."""
+        look()
+        stock = cast(requests.Session, self)
+        call = planned(stock, self._engine, arguments, is_exact=self._is_exact, **ours)
         call.again = self._again
         return call
 
@@ -243,7 +243,7 @@ class Session(ResilienceMixin, requests.Session):
         """Close the connections; as in requests, the session may be used again."""
         for adapter in {id(adapter): adapter for adapter in self.adapters.values()}.values():
             adapter.close()  # once, though ours is mounted twice
-        self._engine.cache.answers.close()
+        self._engine.rest()
 
 
 def _deaf(response: Response, **_: Any) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from .settling import settled
-from .terms import CircuitTerms, RetryBudget
+from .terms import UNSET, CircuitTerms, Hedge, RetryBudget
 
 __all__ = ["Settings", "Timeouts"]
 
@@ -32,12 +32,14 @@ class Settings:
         retry_max_delay: bound of the doubling, and of a Retry-After that is still obeyed.
         jitter: ``"proportional"`` (10 % either way) or ``"full"`` (anything from 0 to the delay).
         retry_budget: how many retries a host gets, a ``RetryBudget``; ``None``: any number.
+        hedge: when what is slow is asked a second time, a ``Hedge``, or its ``after`` alone.
         on_retry: called before each delay with ``(attempt, delay, error_or_response)``.
         enable_cache: whether answers are kept at all.
         cache_mode: ``"ttl"`` keeps for ``cache_ttl``, ``"rfc"`` only what the server allows.
         cache_ttl: how long an answer is kept in TTL mode if neither call nor server say more.
         stale_if_error: how long an answer that is no longer fresh may still be used where asking
             fails: no connection, a timeout, a status from 500 on, an open circuit; 0 never.
+        fallback: what is used instead of an error, or a function of ``(error, asked)`` that tells.
         share: URL patterns, and under which name their answers are shared by all who ask.
         cache_max_entries: bound of the number of answers kept.
         cache_max_bytes: bound of their size together.
@@ -73,11 +75,13 @@ class Settings:
     retry_max_delay: float = 32.0
     jitter: Literal["proportional", "full"] = "proportional"
     retry_budget: RetryBudget | None = RetryBudget()  # noqa: RUF009  (frozen)
+    hedge: Hedge | float | str | None = None
     on_retry: Callable[[int, float, Any], object] | None = None
     enable_cache: bool = True
     cache_mode: Literal["ttl", "rfc"] = "rfc"
     cache_ttl: float = 300.0
     stale_if_error: float = 0.0
+    fallback: Any = field(default=UNSET, hash=False)
     share: Mapping[str, str] | None = field(default=None, hash=False)
     cache_max_entries: int = 1024
     cache_max_bytes: int = 64 * 1024 * 1024

@@ -16,7 +16,7 @@ from .checks import (
     whole,
 )
 from .sharing import checked_shares
-from .terms import CircuitTerms, RetryBudget
+from .terms import CircuitTerms, Hedge, RetryBudget, check_fallback
 
 __all__ = ["settled"]
 
@@ -61,10 +61,12 @@ def settled(settings: Any) -> Iterator[tuple[str, object]]:
         yield name, duration(name, getattr(settings, name), optional=False)
     for name in _SECONDS:
         yield name, at_least(name, getattr(settings, name))
+    yield "hedge", Hedge.of(settings.hedge)
     yield "share", None if settings.share is None else checked_shares(settings.share)
     yield "store_key", checked_keys("store_key", settings.store_key)
     check_timeout(settings.timeout)
     check_store(settings.store)
+    check_fallback(settings.fallback)
     _check_numbers(settings)
     _check_kinds(settings)
     _refuse_contradictions(settings)
@@ -98,6 +100,7 @@ def _check_kinds(settings: Any) -> None:
 
 def _refuse_contradictions(settings: Any) -> None:
     """What was asked for must be possible together; a default gives way to what was asked."""
+    _refuse_late_hedges(settings)
     defaults = {field.name: field.default for field in fields(settings)}
     for low, high in _ORDERED:
         least, most = _value(settings, low), _value(settings, high)
@@ -111,3 +114,11 @@ def _value(settings: Any, name: str) -> Any:
     for part in name.split("."):  # of terms that may not have been given
         settings = getattr(settings, part, None)
     return settings
+
+
+def _refuse_late_hedges(settings: Any) -> None:
+    after = None if settings.hedge is None else settings.hedge.seconds
+    for name in ("attempt_timeout", "deadline"):
+        most = getattr(settings, name)
+        if after is not None and most is not None and after >= most:
+            raise ValueError(f"hedge ({after:g}) must be less than {name} ({most:g})")

@@ -11,6 +11,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from .forks import reset_in_child
 from .journal import LOGGER
@@ -41,7 +42,10 @@ class Timer:
         self._start_afresh()
 
     def _start_afresh(self) -> None:
-        self._changed = threading.Condition(threading.RLock())  # RLock: finalizers may call in
+        self._lock = threading.RLock()  # finalizers may call in
+        # Only to wait and to notify.  Of what is entered in Python, as a Condition is, an interrupt
+        # may come between having the lock and being inside: nobody would ever give it back.
+        self._changed = threading.Condition(self._lock)
         self._heap: list[tuple[float, int, Appointment]] = []
         self._crowded = _CROWDED
         self._numbers = itertools.count()
@@ -54,13 +58,16 @@ class Timer:
     def at(self, due: float, callback: Callable[[], object]) -> Appointment:
         """The same, at an instant of ``time.monotonic``."""
         appointment = Appointment(due, callback)
-        with self._changed:
+        with self._lock:
             if len(self._heap) >= self._crowded:
                 self._sweep()
             entry = (due, next(self._numbers), appointment)
             heapq.heappush(self._heap, entry)
             if self._heap[0] is entry:
-                self._changed.notify()
+                # All: of one that was interrupted there may be a waiter left who waits no more, or
+                # who has been told and not heard of it yet; then it will look by itself.
+                with suppress(RuntimeError):
+                    self._changed.notify_all()
             is_kept = self._thread is not None or self._start()
         if not is_kept:
             LOGGER.warning("no thread could be started: what is due will be late")
@@ -95,7 +102,7 @@ class Timer:
             del callback  # or its maker would live until the next one is due
 
     def _next_due(self) -> Callable[[], object]:
-        with self._changed:
+        with self._lock:
             while True:
                 if not self._heap:
                     self._changed.wait()

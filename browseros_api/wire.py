@@ -35,7 +35,7 @@ from .transport.watch import Watch
 
 __all__ = ["Wire"]
 
-_UNCACHED = (("from_cache", False), ("stale", False), ("age", 0.0))
+_UNCACHED = (("from_cache", False), ("stale", False), ("age", 0.0), ("from_fallback", False))
 
 
 class Wire:
@@ -156,5 +156,6 @@ def _too_late(exchange: Exchange, state: RequestState) -> DeadlineExceeded:
 def _too_slow(exchange: Exchange, state: RequestState) -> ReadTimeout:
     what = f"{exchange.request.method} {masked_url(str(exchange.request.url))}"
     bound = exchange.call.attempt_timeout
-    error = ReadTimeout(f"{what}: took longer than {bound:g} s", request=exchange.request)
+    said = "was cut short" if bound is None else f"took longer than {bound:g} s"
+    error = ReadTimeout(f"{what}: {said}", request=exchange.request)
     return mark(error, state)

@@ -9,26 +9,28 @@ from fnmatch import fnmatch
 
 __all__ = ["FAMILIES", "FLOORS", "LONGEST", "WRAPPED", "House", "Module", "looks"]
 
+
+def _rooms(names: str) -> tuple[str, ...]:
+    return tuple(names.split())
+
+
 # Which floor each module or package stands on; the root package, which has no name here, too.
 FLOORS = {
-    0: (
-        *("abroad", "addresses", "askers", "bare", "bodies", "checks", "deadlines"),
-        *("environment", "errors", "forks", "identity", "journal", "keys", "lines", "memo"),
-        *("naming", "pipeline", "preparing", "replicas", "settings", "settling", "sharing"),
-        *("spent", "terms", "timer", "verbs", "ways"),
+    0: _rooms(
+        "abroad addresses askers bare bodies checks deadlines environment errors forks identity "
+        "jobs journal keys lines memo naming naps need pipeline preparing replicas settings "
+        "settling sharing spent team terms timer verbs ways"
     ),
-    1: ("policies", "stores", "transport"),
-    2: (
-        *("circuits", "engine", "guard", "looking", "plans", "session", "shortcut", "wire"),
-        "witness",
+    1: _rooms("policies stores transport"),
+    2: _rooms(
+        "circuits engine fallbacks guard hedging looking plans session shortcut wire witness"
     ),
-    3: (
-        *("api", "batches", "checkpoints", "client", "crew", "desk", "installing", "jobs", "many"),
-        *("need", "pages", "paging", "script", "team"),
+    3: _rooms(
+        "api batches checkpoints client crew desk installing many pages paging script source"
     ),
     4: ("", "aio"),
-    5: ("cli", "views"),
-    6: ("__main__",),
+    5: _rooms("cli views"),
+    6: _rooms("__main__"),
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 
@@ -52,6 +54,7 @@ FAMILIES = {
         *("offcuts", "refresher", "sweeper", "validation", "variants"),
     ),
     "flights": ("flight",),
+    "hedges": ("latencies", "race"),
     "retry": ("backoff", "outcomes", "replay", "rules"),
 }
 FAMILY_OF = {part: policy for policy, parts in FAMILIES.items() for part in parts}

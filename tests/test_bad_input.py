@@ -82,6 +82,7 @@ GET: list[tuple[str, Any]] = [
     *[("use_cache", value) for value in (None, 0, 1, "yes", [])],
     *[("cache_ttl", value) for value in (-1, -0.5, math.nan, math.inf, "60", True, [60])],
     *[("share", value) for value in ("", b"all", 1, True, ["all"])],
+    *[("fallback", value) for value in (object(), {1}, [math.nan], deep(), lambda error: error)],
     *[("deadline", value) for value in (0, -1, math.nan, math.inf, "5", True, [5])],
     *[("timeout", value) for value in (0, -1, math.nan, "5", True, [5], (1, 2, 3), (0, 1))],
     *[("headers", value) for value in (["A"], [("A", "b")], "A: b", 5, {"A": 5}, {5: "b"})],
@@ -427,6 +428,7 @@ def test_a_mistake_keeps_nothing_from_working(mode: str, where: Where) -> None:
         *[("use_cache", value) for value in (None, 0, "yes")],
         *[("cache_ttl", value) for value in (-1, math.nan, "60", True)],
         *[("share", value) for value in ("", b"all", 1)],
+        *[("fallback", value) for value in (object(), {1}, lambda: None)],
         *[("deadline", value) for value in (0, -1, math.nan, "5", True)],
     ],
 )

@@ -22,7 +22,8 @@ import browseros_api.errors
 import browseros_api.terms
 import browseros_api.testing
 from browseros_api import CircuitBreaker, CircuitTerms, EnhancedAPIClient, RetryBudget, Settings
-from browseros_api.testing import ApiServer, FakeClock, Received, Reply
+from browseros_api.terms import UNSET
+from browseros_api.testing import ApiServer, FakeClock, Received, Reply, no_sleep
 from tests.pages import Block, anchors, blocks, links, rows
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,12 +120,14 @@ def executed(
 
 def try_tests(namespace: dict[str, Any], server: ApiServer) -> None:
     """Run the tests that the page has just defined, with our fixtures."""
-    fixtures = {"api_server": server, "fake_clock": FakeClock()}
+    fixtures = {"api_server": server, "fake_clock": FakeClock(), "no_sleep": no_sleep}
     tests = [name for name in namespace if name.startswith("test_")]
     for name in tests:
         test = namespace.pop(name)
         server.reset_counts()
-        test(**{given: fixtures[given] for given in inspect.signature(test).parameters})
+        wanted = {given: fixtures[given] for given in inspect.signature(test).parameters}
+        with no_sleep() if "no_sleep" in wanted else contextlib.nullcontext():
+            test(**wanted)
 
 
 def promised(block: Block, url: str) -> list[str]:
@@ -193,7 +196,9 @@ def test_every_setting_is_explained_with_its_default() -> None:
     shown = {name: default for name, default, _, _ in rows(DOCS / "configuration.md", 4)}
     assert shown.keys() == Settings.names()
     for field in fields(Settings):
-        default = eval(shown[field.name], {"__builtins__": {}, "RetryBudget": RetryBudget})
+        default = eval(
+            shown[field.name], {"__builtins__": {}, "RetryBudget": RetryBudget, "UNSET": UNSET}
+        )
         assert default == field.default, field.name
 
 

@@ -13,7 +13,7 @@ import pytest
 from urllib3 import Timeout
 
 import browseros_api
-from browseros_api import CircuitTerms, EnhancedAPIClient, RetryBudget, Session, Settings
+from browseros_api import CircuitTerms, EnhancedAPIClient, Hedge, RetryBudget, Session, Settings
 from browseros_api.checks import at_least, duration, one_of, whole
 
 HUGE = 10**400  # has no float
@@ -53,6 +53,8 @@ BAD: list[tuple[str, Any]] = [
     *[("timeout", value) for value in ((), (1,), (1, 2, 3), (1, "2"), (0, 1), (1, -1), [1, 2])],
     *[("retry_budget", value) for value in (0, 0.2, True, {}, "none")],
     *[("circuit", value) for value in (0, 0.5, True, {}, "none", RetryBudget())],
+    *[("hedge", value) for value in (b"p95", True, [1], *NO_SECONDS, 0, "p0", "p100", "95", "")],
+    *[("fallback", value) for value in (object(), {1}, [math.nan], {"a": b"b"}, lambda: 0)],
     *[("jitter", value) for value in (None, "none", 1, [])],
     *[("cache_mode", value) for value in (None, "off", 1, {})],
     *[("max_connections", value) for value in (65_536, 10**9)],
@@ -100,6 +102,8 @@ def test_every_setting_has_been_given_something_bad() -> None:
         ("max_retries", 0),
         *[("retry_budget", value) for value in (None, RetryBudget(ratio=0, reserve=1))],
         *[("circuit", value) for value in (None, CircuitTerms(), CircuitTerms(failure_rate=1))],
+        ("hedge", Hedge(after=0.2)),
+        *[("fallback", value) for value in (None, {}, [1], "text", b"bytes", lambda *_: 0, max)],
         ("jitter", "full"),
         ("cache_mode", "ttl"),
         ("base_url", "https://api.example.com"),

@@ -32,7 +32,7 @@ class Meter:
         self.listener: Callable[[Call, float], object] | None = None
         self._latencies: deque[float] = deque(maxlen=_REMEMBERED)
         self._total = self._successful = self._failed = 0
-        self._cached = self._deduplicated = 0
+        self._cached = self._deduplicated = self._stood_in = 0
         self._networked, self._seconds, self._attempts = 0, 0.0, 0
         self.reset_lock()
 
@@ -88,6 +88,11 @@ class Meter:
             self._successful -= 1
             self._failed += 1
 
+    def stand_in(self) -> None:
+        """The caller of one that failed got something else instead."""
+        with self._lock:
+            self._stood_in += 1
+
     def read(self) -> dict[str, Any]:
         """All figures at one instant; seconds become milliseconds."""
         with self._lock:
@@ -100,6 +105,7 @@ class Meter:
                 "success_rate": self._successful / ended if ended else 1.0,
                 "cached_responses": self._cached,
                 "deduplicated_requests": self._deduplicated,
+                "fallback_responses": self._stood_in,
                 "average_latency_ms": 1000 * self._seconds / (self._networked or 1),
                 "in_flight_requests": self._total - ended,
                 "attempts": self._attempts,

@@ -25,7 +25,8 @@ class Refresher:
         self._start_afresh()
 
     def _start_afresh(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()  # entered itself: see the timer's
+        self._changed = threading.Condition(self._lock)
         self._waiting: deque[tuple[str, Callable[[], object]]] = deque()
         self._keys: set[str] = set()  # waiting or running
         self._threads = self._idle = 0
@@ -35,7 +36,7 @@ class Refresher:
 
     def begin(self, key: str, job: Callable[[], object]) -> bool:
         """Have ``job`` done soon; not if one of this key is under way, or too many are waiting."""
-        with self._changed:
+        with self._lock:
             if self._is_closed or key in self._keys or len(self._waiting) >= _MOST_WAITING:
                 return False
             self._keys.add(key)
@@ -47,7 +48,7 @@ class Refresher:
         try:
             threading.Thread(target=self._work, name="browseros_api-refresh", daemon=True).start()
         except RuntimeError:  # too many threads, or the interpreter is about to exit
-            with self._changed:
+            with self._lock:
                 self._threads -= 1
                 self._drop_if_stranded()
             return False
@@ -69,12 +70,12 @@ class Refresher:
             ) as error:  # the stale answer stays, and its next reader tries again
                 LOGGER.debug("a refresh failed: %s", type(error).__name__)
             finally:
-                with self._changed:
+                with self._lock:
                     self._keys.discard(key)
             del found, job  # or a session that is dropped would live as long as this thread
 
     def _next(self) -> tuple[str, Callable[[], object]] | None:
-        with self._changed:
+        with self._lock:
             self._idle += 1
             try:
                 if not self._waiting and not self._is_closed:
@@ -88,7 +89,7 @@ class Refresher:
 
     def close(self) -> None:
         """For good: what has not begun never will."""
-        with self._changed:
+        with self._lock:
             self._is_closed = True
             self._waiting.clear()
             self._keys.clear()

@@ -1,4 +1,4 @@
-"""A scripted HTTP server on loopback, a clock that obeys, and a patient assertion, for tests.
+"""A scripted HTTP server on loopback, faults at random, a clock that obeys: for tests.
 
     from browseros_api import Session
     from browseros_api.testing import ApiServer, Reply
@@ -9,27 +9,44 @@
             assert Session(retry_base_delay=0).get(server.url("/flaky")).json() == {"ok": True}
             assert server.hits("/flaky") == 3
 
-With pytest the fixtures ``api_server`` and ``fake_clock`` are there without an import.
+With pytest ``api_server``, ``fake_clock``, ``no_sleep`` and ``chaos`` are fixtures, too.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["ApiServer", "FakeClock", "Headers", "Received", "Reply", "wait_until"]
+__all__ = [
+    "ApiServer",
+    "Chaos",
+    "FakeClock",
+    "Headers",
+    "Received",
+    "Reply",
+    "Sleeps",
+    "chaos",
+    "no_sleep",
+    "wait_until",
+]
 
 if TYPE_CHECKING:
     from .clock import FakeClock, wait_until
+    from .mischief import Chaos, chaos
     from .reply import Reply
     from .server import ApiServer
+    from .sleeping import Sleeps, no_sleep
     from .wire import Headers, Received
 
 _HOMES = {
     "ApiServer": "server",
+    "Chaos": "mischief",
     "FakeClock": "clock",
     "Headers": "wire",
     "Received": "wire",
     "Reply": "reply",
+    "Sleeps": "sleeping",
+    "chaos": "mischief",
+    "no_sleep": "sleeping",
     "wait_until": "clock",
 }
 

@@ -39,6 +39,7 @@ class Routes:
 
     def __init__(self) -> None:
         self._scripts: dict[tuple[str, str | None], _Script] = {}
+        self.moods: list[Callable[[Received, Reply | Handler], Reply | Handler]] = []
         self._lock = threading.Lock()
 
     def add(self, path: str, replies: Iterable[Reply | Handler], method: str | None) -> None:
@@ -55,7 +56,10 @@ class Routes:
         """The reply's turn that it is, or the function to ask for one."""
         with self._lock:
             script = self._lookup(request.path, request.method)
-        return built_in(request) if script is None else script.next()
+        reply = built_in(request) if script is None else script.next()
+        for mood in [*self.moods]:
+            reply = mood(request, reply)
+        return reply
 
     def _lookup(self, path: str, method: str) -> _Script | None:
         if not self._scripts:

@@ -156,6 +156,11 @@ class PoolingAdapter(HTTPAdapter):
             **self._pool_kwargs,
         )
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether somebody waits for a connection."""
+        return bool(self._fleet.limiter.waiting)
+
     def statistics(self) -> dict[str, int]:
         """How many connections and look-ups there were, and how many there are now."""
         fleet = self._fleet

@@ -170,6 +170,10 @@ class PlainConnection(HTTPConnection):
             ) from error
         _bound(sock, timeout)
         sys.audit("http.client.connect", self, self.host, self.port)
+        watch = current_watch()
+        if watch is not None and watch.can_be_cut:  # a handshake that follows, too
+            self._watch = watch
+            watch.hold(self, sock, as_copy=True)
         return sock
 
     def _tunnel(self) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import connection as urllib3_connection
 
 from .dns import Address, DnsCache
-from .watch import turn
+from .watch import Watch, current_watch, turn
 
 __all__ = ["Dialer", "left_until"]
 
@@ -102,11 +103,25 @@ class Dialer:
             sock.settimeout(timeout)
             if self._source_address:
                 sock.bind(self._source_address)
-            sock.connect(target)
+            watch = current_watch()
+            if watch is None or not watch.can_be_cut:
+                sock.connect(target)
+            else:
+                _connect(sock, target, watch)
         except BaseException:
             sock.close()
             raise
         return sock
+
+
+def _connect(sock: socket.socket, target: tuple[Any, ...], watch: Watch) -> None:
+    watch.hold(sock, sock)
+    try:
+        if watch.expired:
+            raise TimeoutError("timed out")
+        sock.connect(target)
+    finally:
+        watch.let_go(sock)
 
 
 def _checked(host: str) -> str:

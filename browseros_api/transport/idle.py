@@ -74,47 +74,59 @@ class IdleConnections:
 
     def __len__(self) -> int:
         # The finalizer of a pool closes what it had without telling us.
-        with self._limiter:
-            return sum(connection.sock is not None for connection in self._entries)
+        try:
+            with self._limiter.lock:
+                return sum(connection.sock is not None for connection in self._entries)
+        finally:
+            self._limiter.settle()
 
     def take(self, shelf: Shelf, lease: Lease | None) -> HTTPConnection | None:
         """The latest connection on ``shelf`` that is not too old, now on account of ``lease``."""
         while True:
             now = self._clock()
-            with self._limiter:
-                try:
-                    connection: HTTPConnection = shelf.get()
-                except queue.Empty:
-                    return None
-                _, since = self._entries.pop(connection, (shelf, now))
-                if lease is not None:
-                    self._limiter.connect(lease)
+            try:
+                with self._limiter.lock:
+                    try:
+                        connection: HTTPConnection = shelf.get()
+                    except queue.Empty:
+                        return None
+                    _, since = self._entries.pop(connection, (shelf, now))
+                    if lease is not None:
+                        self._limiter.connect(lease)
+            finally:
+                self._limiter.settle()
             if now - since < self._keepalive:
                 return connection
             connection.close()
 
     def make_room(self, lease: Lease) -> None:
         """Count a new socket on account of ``lease``; the longest idle one goes if it must."""
-        with self._limiter:
-            if lease.connected or not lease.held:
-                return
-            is_full = self._limiter.connected + len(self._entries) >= self._limiter.total
-            longest = self._pop_longest() if is_full else None
-            self._limiter.connect(lease)
+        try:
+            with self._limiter.lock:
+                if lease.connected or not lease.held:
+                    return
+                is_full = self._limiter.connected + len(self._entries) >= self._limiter.total
+                longest = self._pop_longest() if is_full else None
+                self._limiter.connect(lease)
+        finally:
+            self._limiter.settle()
         if longest is not None:
             longest.close()
 
     def put(self, connection: HTTPConnection, shelf: Shelf, lease: Lease | None) -> bool:
         """Keep ``connection``, if there is a place for it."""
         now = self._clock()
-        with self._limiter:
-            if shelf.full():
-                return False
-            shelf.put(connection)
-            self._entries[connection] = (shelf, now)
-            if lease is not None:
-                self._limiter.disconnect(lease)
-            is_awaited, self._is_awaited = self._is_awaited, True
+        try:
+            with self._limiter.lock:
+                if shelf.full():
+                    return False
+                shelf.put(connection)
+                self._entries[connection] = (shelf, now)
+                if lease is not None:
+                    self._limiter.disconnect(lease)
+                is_awaited, self._is_awaited = self._is_awaited, True
+        finally:
+            self._limiter.settle()
         if not is_awaited:
             self._await(self._keepalive)
         return True
@@ -122,24 +134,30 @@ class IdleConnections:
     def reap(self) -> float | None:
         """Close those whose time is over; seconds until the next one's is, if there is one."""
         now = self._clock()
-        with self._limiter:
-            while self._entries:
-                _, since = next(iter(self._entries.values()))
-                if now - since < self._keepalive:
-                    return self._keepalive - (now - since)
-                self._pop_longest().close()  # inside: until it is closed it counts
+        try:
+            with self._limiter.lock:
+                while self._entries:
+                    _, since = next(iter(self._entries.values()))
+                    if now - since < self._keepalive:
+                        return self._keepalive - (now - since)
+                    self._pop_longest().close()  # inside: until it is closed it counts
+        finally:
+            self._limiter.settle()
         return None
 
     def close(self, shelf: Shelf | None = None) -> None:
         """Close all of them, or those on ``shelf``."""
-        with self._limiter:
-            chosen = [
-                connection
-                for connection, (place, _) in self._entries.items()
-                if shelf is None or place is shelf
-            ]
-            for connection in chosen:
-                self._remove(connection).close()
+        try:
+            with self._limiter.lock:
+                chosen = [
+                    connection
+                    for connection, (place, _) in self._entries.items()
+                    if shelf is None or place is shelf
+                ]
+                for connection in chosen:
+                    self._remove(connection).close()
+        finally:
+            self._limiter.settle()
 
     def abandon(self) -> None:
         """In a child after a fork: have none, whoever held which lock."""
@@ -168,8 +186,11 @@ class IdleConnections:
 
     def _come_back(self) -> None:
         seconds = self.reap()
-        with self._limiter:
-            if not self._entries:
-                self._is_awaited = False  # until somebody puts the next one
-                return
+        try:
+            with self._limiter.lock:
+                if not self._entries:
+                    self._is_awaited = False  # until somebody puts the next one
+                    return
+        finally:
+            self._limiter.settle()
         self._await(max(seconds or self._keepalive, 0.001))

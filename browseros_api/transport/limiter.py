@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from types import TracebackType
 
 from ..errors import PoolTimeout
 
@@ -40,8 +39,9 @@ class Limiter:
     A lease that comes back is handed to the first waiter whose host has room, so that nobody who
     comes later can snatch it away.
 
-    As a context manager it is its own lock.  What comes back while that is held, even from a
-    finalizer that runs in the middle of a locked section, is put aside and settled afterwards.
+    What comes back while its ``lock`` is held, even from a finalizer that runs in the middle of a
+    locked section, is put aside; whoever has held it says ``settle`` afterwards, however it ended.
+    The lock is entered itself, and by nothing in Python that an interrupt could come into.
     """
 
     def __init__(self, total: int, per_host: int | None = None) -> None:
@@ -56,23 +56,10 @@ class Limiter:
 
     def reset_after_fork(self) -> None:
         """Nobody holds the lock."""
-        self._lock = threading.Lock()
+        self.lock = threading.RLock()  # it knows whose it is; nobody takes it twice
 
     def __repr__(self) -> str:
         return f"<Limiter [{self.in_use} of {self.total} in use, {self.waiting} waiting]>"
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._lock.release()
-        if self._returned:
-            self._settle()
 
     @property
     def waiting(self) -> int:
@@ -86,11 +73,10 @@ class Limiter:
         """
         lease = Lease(self, host)
         try:
-            with self._lock:
+            with self.lock:
                 gate = self._queue(lease)
         finally:
-            if self._returned:
-                self._settle()
+            self.settle()
         if gate is not None:
             self._wait(lease, gate, timeout)
         return lease
@@ -125,15 +111,18 @@ class Limiter:
             if gate.acquire(timeout=seconds):
                 return
         except BaseException:  # Ctrl-C, most likely
-            with self:
+            with self.lock:
                 self._waiting.pop(lease, None)
             lease.release()
             raise
-        with self:
-            if lease.held:  # at the very last moment
-                return
-            del self._waiting[lease]
-            message = self._complaint(lease.host, seconds)
+        try:
+            with self.lock:
+                if lease.held:  # at the very last moment
+                    return
+                del self._waiting[lease]
+                message = self._complaint(lease.host, seconds)
+        finally:
+            self.settle()
         raise PoolTimeout(message)
 
     def _complaint(self, host: str, seconds: float) -> str:
@@ -152,30 +141,39 @@ class Limiter:
         return self.in_use < self.total and self._hosts.get(host, 0) < self.per_host
 
     def _grant(self, lease: Lease) -> None:
-        self.in_use += 1
-        self._hosts[lease.host] = self._hosts.get(lease.host, 0) + 1
+        here = self._hosts.get(lease.host, 0) + 1
+        self.in_use += 1  # from here on nothing is called: no interrupt comes between
+        self._hosts[lease.host] = here
         lease.held = True
 
     def _take_back(self, lease: Lease) -> None:
         self._returned.append(lease)
-        self._settle()
+        self.settle()
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Hand out what has come back, unless the lock is held; then its holder will."""
         # Whoever holds the lock looks again after it has let go of it: nothing is left lying.
-        while self._returned and self._lock.acquire(blocking=False):
-            try:
-                self._drain()
-            finally:
-                self._lock.release()
+        if not self._returned or self.lock._is_owned():  # type: ignore[attr-defined]
+            return
+        try:
+            while self._returned and self.lock.acquire(blocking=False):
+                try:
+                    self._drain()
+                finally:
+                    self.lock.release()
+        except BaseException:
+            if self.lock._is_owned():  # type: ignore[attr-defined]  # interrupted just then
+                self.lock.release()
+            raise
 
     def _drain(self) -> None:
         while self._returned:
             lease = self._returned.popleft()
             if lease.held:
-                lease.held = False
                 self.disconnect(lease)
+                left = self._hosts[lease.host] - 1  # from here on nothing is called, as above
+                lease.held = False
                 self.in_use -= 1
-                left = self._hosts[lease.host] - 1
                 if left:
                     self._hosts[lease.host] = left
                 else:

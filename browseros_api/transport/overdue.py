@@ -15,8 +15,6 @@ def overdue(
     request: PreparedRequest, watch: Watch, kind: type[ReadTimeout | ConnectTimeout]
 ) -> ReadTimeout | ConnectTimeout:
     """An error of that ``kind``."""
-    return kind(
-        f"{request.method} {masked_url(request.url or '')} "
-        f"took longer than {watch.seconds:.3g} s in total",
-        request=request,
-    )
+    seconds = watch.seconds
+    said = "was cut short" if seconds is None else f"took longer than {seconds:.3g} s in total"
+    return kind(f"{request.method} {masked_url(request.url or '')} {said}", request=request)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 import time
@@ -11,6 +10,7 @@ from typing import Any
 
 from ..spent import Phase, Spent
 from ..timer import TIMER, Appointment
+from .severing import copy_of, shut, wire_of
 
 __all__ = ["Watch", "current_watch", "turn"]
 
@@ -43,6 +43,7 @@ class Watch:
     extended; then it goes on until it is released.
 
     ``spent`` is turned while it binds, by what the transport does: see ``turn``.
+    One that ``can_be_cut`` is given no instant: it binds until some thread cuts it, if any does.
 
     Only what is held can be shut, and letting go excludes shutting: once ``let_go`` has returned,
     no timer of this watch will touch that socket any more.
@@ -57,13 +58,17 @@ class Watch:
         "_lock",
         "_outer",
         "_verdict",
+        "can_be_cut",
         "seconds",
         "spent",
         "until",
     )
 
-    def __init__(self, until: float | None, spent: Spent | None = None) -> None:
+    def __init__(
+        self, until: float | None, spent: Spent | None = None, *, can_be_cut: bool = False
+    ) -> None:
         self.until = until
+        self.can_be_cut = can_be_cut
         self.spent = spent
         self.seconds: float | None = None
         self._binding: Watch | None = None
@@ -74,14 +79,18 @@ class Watch:
     def __enter__(self) -> Watch:
         self.note("server")  # for all we know
         outer = self._outer = _here.watch
-        if self.until is None or (
+        if self.can_be_cut:
+            self.until = None if outer is None else outer.until
+        elif self.until is None or (
             outer is not None and outer.until is not None and outer.until <= self.until
         ):
             self._binding = outer
             if outer is not None:
-                self.until, self.seconds = outer.until, outer.seconds
+                self.until, self.seconds, self.can_be_cut = _terms(outer)
             return self
-        self.seconds = self.until - time.monotonic()
+        else:
+            self.can_be_cut = outer is not None and outer.can_be_cut
+        self.seconds = None if self.until is None else self.until - time.monotonic()
         self._binding = self
         self._fired = False
         self._appointment: Appointment | None = None
@@ -123,6 +132,10 @@ class Watch:
                     sock.close()
         self._binding = self._outer  # who is bound by nobody else is no circle for the collector
 
+    def cut(self) -> None:
+        """Its time is over now; from any thread, for one that can be cut."""
+        self._fire()
+
     def note(self, phase: Phase) -> None:
         """What is done for its call now is ``phase``."""
         if self.spent is not None:
@@ -137,11 +150,15 @@ class Watch:
             was_shut = self._binding is self and self._fired
             return was_shut or time.monotonic() >= (self.until or 0.0)
         binding = self._binding
-        if binding is None or binding.until is None:
+        if binding is None:
             return False
-        if binding._verdict is not None:
-            return binding._verdict
-        return binding._fired or time.monotonic() >= binding.until
+        return binding._is_over if binding._verdict is None else binding._verdict
+
+    @property
+    def _is_over(self) -> bool:
+        if self._fired or (self.until is not None and time.monotonic() >= self.until):
+            return True
+        return self.can_be_cut and self._outer is not None and self._outer._is_over
 
     def remaining(self) -> float | None:
         """Seconds that are left, at least 0; ``None`` without a bound."""
@@ -161,7 +178,7 @@ class Watch:
         """
         watch = self._binding
         while watch is not None:
-            watch._hold(owner, _own_copy(sock) if as_copy else _wire(sock), as_copy)
+            watch._hold(owner, copy_of(sock) if as_copy else wire_of(sock), as_copy)
             watch = watch._outer
 
     def let_go(self, owner: object) -> bool:
@@ -186,7 +203,7 @@ class Watch:
             before = self._held.get(owner)
             self._held[owner] = (sock, is_copy)
             if self._fired:
-                _shut(sock)
+                shut(sock)
         if before is not None and before[1]:
             before[0].close()
 
@@ -203,26 +220,8 @@ class Watch:
         with self._lock:
             self._fired = True
             for sock, _ in list(self._held.values()):
-                _shut(sock)
+                shut(sock)
 
 
-def _wire(sock: Any) -> socket.socket | None:
-    # TLS inside TLS is not a socket itself, but has one.
-    while sock is not None and not isinstance(sock, socket.socket):
-        sock = getattr(sock, "socket", None)
-    return sock
-
-
-def _own_copy(sock: Any) -> socket.socket | None:
-    wire = _wire(sock)
-    try:
-        return wire and socket.fromfd(wire.fileno(), wire.family, wire.type)
-    except OSError:  # closed already
-        return None
-
-
-def _shut(sock: socket.socket) -> None:
-    # Not sock.shutdown(): that of a TLS socket drops its encryption first, and its user, who may
-    # be about to write, would send plain text.
-    with contextlib.suppress(OSError):
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+def _terms(watch: Watch) -> tuple[float | None, float | None, bool]:
+    return watch.until, watch.seconds, watch.can_be_cut

@@ -17,8 +17,13 @@ import browseros_api
 from browseros_api import EnhancedAPIClient, ResilienceMixin, Session
 from browseros_api.testing import ApiServer
 
-OPTIONS: dict[str, Any] = {"use_cache": False, "cache_ttl": 5.0, "deadline": 20.0}
-SETTINGS: dict[str, Any] = {"max_retries": 1, "cache_ttl": 60.0, "enable_cache": False}
+OPTIONS: dict[str, Any] = {"use_cache": False, "cache_ttl": 5.0, "deadline": 20.0, "fallback": {}}
+SETTINGS: dict[str, Any] = {
+    "max_retries": 1,
+    "cache_ttl": 60.0,
+    "enable_cache": False,
+    "fallback": None,
+}
 VERBS = ("get", "options", "head", "post", "put", "patch", "delete")
 STOCK = {
     requests.Session: (
@@ -140,7 +145,7 @@ def test_what_is_sent_by_hand_has_a_deadline_and_nothing_else_of_ours(
     with kind() as session:
         prepared = session.prepare_request(requests.Request("GET", api_server.url("/x")))
         assert session.send(prepared, deadline=20.0).ok
-        for name in ("use_cache", "cache_ttl"):
+        for name in ("use_cache", "cache_ttl", "fallback"):
             with pytest.raises(TypeError, match=f"{name}.*neither kept nor shared"):
                 session.send(prepared, **{name: OPTIONS[name]})
     assert api_server.hits() == 1

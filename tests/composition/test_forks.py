@@ -220,7 +220,7 @@ def locks_of(session: Session) -> list[Any]:
     engine = session.engine
     fleet, cache, keeper = engine.adapter._fleet, engine.cache, engine.cache.keeper
     return [
-        *[fleet.limiter._lock, fleet.dns._lock, fleet.census._lock, engine.adapter._lock],
+        *[fleet.limiter.lock, fleet.dns._lock, fleet.census._lock, engine.adapter._lock],
         *[cache._lock, keeper._lock, keeper.changes._lock, keeper._sweeper._lock],
         cache.refresher._changed,
         *[cache.answers._lock, engine.flights._lock, engine.breakers._lock, engine.meter._lock],

@@ -69,7 +69,7 @@ def test_not_even_those_of_a_pool_that_somebody_still_needs(
 def test_locks_that_others_hold_do_not_matter(api_server: ApiServer, client: Any) -> None:
     client.get(api_server.url("/x"), timeout=20)
     fleet = client.adapter._fleet
-    locks = [fleet.limiter._lock, fleet.dns._lock, fleet.census._lock, client.adapter._lock]
+    locks = [fleet.limiter.lock, fleet.dns._lock, fleet.census._lock, client.adapter._lock]
     held, release = threading.Event(), threading.Event()
 
     def hold() -> None:

@@ -1,0 +1,142 @@
+"""Asking a second time while the first answer is late, within the same budget as retries.
+
+What is slow for a reason of its own (a pause of one server of many, a packet that was lost) is
+quick the second time.  Only what changes nothing is asked twice at once, which of the two the
+server hears first being anybody's guess; and only what has nobody reading its body bit by bit.
+The idea, and that of a percentile as the time to wait, are those of "The Tail at Scale" (Dean and
+Barroso, 2013).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from requests import Response
+
+from ..journal import Journal, masked_url
+from ..pipeline import Exchange, Proceed
+from ..settings import Settings
+from ..team import Team
+from ..terms import Hedge
+from .latencies import Latencies
+from .race import Cuttable, Race, is_good
+
+__all__ = ["Hedges"]
+
+_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_MOST_THREADS = 16
+
+
+class Spendable(Protocol):
+    """What a budget does for hedges."""
+
+    def spend(self, url: str) -> bool: ...
+
+
+class Hedges:
+    """The second requests of a session: its step is ``race``.
+
+    ``watch`` makes what cuts the slower one; ``can_race`` tells whether an exchange can be cut, and
+    whether there is a connection for a second one.  ``clock`` is that of deadlines.
+
+    Attributes:
+        sent: requests that were sent beside another one.
+        won: those of them whose answer was the first good one.
+    """
+
+    def __init__(
+        self,
+        terms: Hedge,
+        settings: Settings,
+        *,
+        clock: Callable[[], float],
+        journal: Journal,
+        watch: Callable[[], AbstractContextManager[Cuttable]],
+        can_race: Callable[[Exchange], bool],
+        endpoint_of: Callable[[str, str], str],
+        budget: Spendable | None = None,
+    ) -> None:
+        self._terms, self._clock, self._journal = terms, clock, journal
+        self._watch, self._can_race, self._endpoint_of = watch, can_race, endpoint_of
+        self._budget = budget
+        self._latencies = Latencies(terms, endpoints=settings.max_endpoints)
+        self._team = _made_team()
+        self.sent = self.won = 0
+        self.reset_lock()
+
+    def reset_lock(self) -> None:
+        """A new lock, for a child process whose parent may have held the old one."""
+        self._counting = threading.Lock()
+        self._latencies.reset_lock()
+
+    def close(self) -> None:
+        """Threads that wait for something to do end; new ones come when they are needed."""
+        team, self._team = self._team, _made_team()
+        team.dismiss()
+
+    def race(self, exchange: Exchange, proceed: Proceed[Exchange]) -> Response:
+        """Send the request, once more if that takes long, and hand out the first good answer."""
+        if not self._is_raced(exchange):
+            return proceed(exchange)
+        seconds, endpoint = self._terms.seconds, ""
+        if seconds is None:
+            endpoint = exchange.endpoint or self._endpoint(exchange)
+            seconds = self._latencies.bound(endpoint)
+        began = time.monotonic()
+        response = proceed(exchange) if seconds is None else self._raced(exchange, proceed, seconds)
+        if endpoint and is_good(response):
+            self._latencies.add(endpoint, time.monotonic() - began)
+        return response
+
+    def _is_raced(self, exchange: Exchange) -> bool:
+        request = exchange.request
+        return (
+            (request.method or "").upper() in _METHODS
+            and not exchange.streams
+            and isinstance(request.body, (str, bytes, type(None)))
+            and self._can_race(exchange)
+        )
+
+    def _endpoint(self, exchange: Exchange) -> str:
+        return self._endpoint_of(exchange.request.method or "", exchange.request.url or "")
+
+    def _raced(self, exchange: Exchange, proceed: Proceed[Exchange], seconds: float) -> Response:
+        def counted(one: Exchange) -> Response:
+            if one is not exchange:
+                self._count(sent=1)
+            return proceed(one)
+
+        race = Race(
+            exchange, counted, watch=self._watch, may_hedge=self._may_hedge, hand=self._team.hand
+        )
+        try:
+            return race.run(seconds)
+        finally:
+            if race.was_won_by_hedge:
+                self._count(won=1)
+
+    def _may_hedge(self, exchange: Exchange) -> bool:
+        call, url = exchange.call, exchange.request.url or ""
+        if call.deadline is not None and self._clock() >= call.deadline:
+            return False
+        if not self._can_race(exchange) or not (self._budget is None or self._budget.spend(url)):
+            return False
+        if self._journal.enabled:
+            self._journal.say("%s %s: slow; asked again", exchange.request.method, masked_url(url))
+        return True
+
+    def _count(self, *, sent: int = 0, won: int = 0) -> None:
+        with self._counting:
+            self.sent += sent
+            self.won += won
+
+    def __repr__(self) -> str:
+        return f"<Hedges [after {self._terms.after} | {self.sent} sent, {self.won} won]>"
+
+
+def _made_team() -> Team:
+    return Team(_MOST_THREADS, "browseros_api-hedge", least=_MOST_THREADS)

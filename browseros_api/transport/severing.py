@@ -1,0 +1,39 @@
+"""What a thread may do to a socket that another one uses: hold on to it, and shut it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import Any
+
+__all__ = ["copy_of", "shut", "wire_of"]
+
+_AT_ONCE = 0.001  # seconds; 0 would mean not to wait for anything
+
+
+def wire_of(sock: Any) -> socket.socket | None:
+    """The socket that is at the bottom of ``sock``."""
+    # TLS inside TLS is not a socket itself, but has one.
+    while sock is not None and not isinstance(sock, socket.socket):
+        sock = getattr(sock, "socket", None)
+    return sock
+
+
+def copy_of(sock: Any) -> socket.socket | None:
+    """A descriptor of its own for that, unless it is closed."""
+    wire = wire_of(sock)
+    try:
+        return wire and socket.fromfd(wire.fileno(), wire.family, wire.type)
+    except OSError:  # closed already
+        return None
+
+
+def shut(sock: socket.socket) -> None:
+    """End whatever is being waited for on it."""
+    # Not sock.shutdown(): that of a TLS socket drops its encryption first, and its user, who may
+    # be about to write, would send plain text.
+    try:
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    except OSError:  # it is about to connect, and must not wait; or it is dead already
+        with contextlib.suppress(OSError):
+            socket.socket.settimeout(sock, _AT_ONCE)

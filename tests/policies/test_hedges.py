@@ -1,0 +1,448 @@
+"""What is slow is asked twice at once, and the slower of the two leaves nothing behind."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+import trustme
+
+from browseros_api import EnhancedAPIClient, Hedge, RetryBudget, Session
+from browseros_api.policies.latencies import Latencies
+from browseros_api.testing import ApiServer, Received, Reply, wait_until
+from browseros_api.transport.watch import Watch
+
+SOON = 0.1  # seconds: long after a request has come to a server on loopback
+LATER = 0.5  # seconds: long after SOON, also on a machine that is busy
+NEVER = 60.0
+
+
+@pytest.fixture
+def hold() -> Iterator[threading.Event]:
+    """An event that is set at the end, whatever happens: no handler waits for ever."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def asking(**settings: Any) -> Session:
+    return Session(
+        **{"hedge": SOON, "max_retries": 0, "enable_cache": False, **settings},
+        enable_deduplication=False,
+    )
+
+
+def told(session: Session, server: ApiServer, first: Reply, second: Reply) -> None:
+    """Let the server answer the request itself and its hedge, whichever comes sooner."""
+    assert session.post(server.url("/warm")).ok  # the connection that the first of them will use
+    (warm,) = server.requests
+
+    def answer(received: Received) -> Reply:
+        return first if received.connection == warm.connection else second
+
+    server.route("/x", answer)
+
+
+def figures(session: Session) -> tuple[int, int]:
+    stats = session.get_stats()
+    return stats["hedged_requests"], stats["hedges_won"]
+
+
+def assert_clean(session: Session, server: ApiServer) -> None:
+    """No connection is in use, and the server has no more open than wait to be used again."""
+    pool = session.engine.adapter.statistics
+    wait_until(lambda: pool()["connections_in_use"] == 0)
+    wait_until(lambda: pool()["connections_open"] == pool()["connections_idle"])
+    wait_until(lambda: server.open_connections == pool()["connections_idle"])
+
+
+# -- the race --------------------------------------------------------------------------------------
+
+
+def test_a_second_request_overtakes_a_slow_one(
+    api_server: ApiServer, hold: threading.Event
+) -> None:
+    with asking() as session:
+        told(session, api_server, Reply(json="slow", hold=hold), Reply(json="quick"))
+        assert session.get(api_server.url("/x")).json() == "quick"
+        assert figures(session) == (1, 1)
+        assert api_server.hits("/x") == 2
+        stats = session.get_stats()
+        assert (stats["total_requests"], stats["successful_requests"]) == (2, 2)
+        assert stats["attempts"] == 2
+        hold.set()
+        assert_clean(session, api_server)
+        assert session.get(api_server.url("/x")).json() == "quick"
+
+
+def test_the_first_request_may_win_all_the_same(
+    api_server: ApiServer, hold: threading.Event
+) -> None:
+    first = threading.Event()
+    with asking() as session, ThreadPoolExecutor(1) as thread:
+        told(session, api_server, Reply(json="first", hold=first), Reply(json="second", hold=hold))
+        answer = thread.submit(session.get, api_server.url("/x"))
+        wait_until(lambda: api_server.hits("/x") == 2)
+        first.set()
+        assert answer.result(10).json() == "first"
+        assert figures(session) == (1, 0)
+        hold.set()
+        assert_clean(session, api_server)
+
+
+def test_a_quick_answer_is_asked_for_once(api_server: ApiServer) -> None:
+    with asking(hedge=NEVER) as session:
+        assert session.get(api_server.url("/x")).ok
+        assert figures(session) == (0, 0)
+    assert api_server.hits() == 1
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_what_changes_something_is_never_asked_twice(api_server: ApiServer, method: str) -> None:
+    api_server.route("/x", Reply(json=1, delay=4 * SOON))
+    with asking() as session:
+        given = {"headers": {"Idempotency-Key": "1"}}
+        assert session.request(method, api_server.url("/x"), data=b"1", **given).ok
+        assert figures(session) == (0, 0)
+    assert api_server.hits() == 1
+
+
+def test_neither_streams_nor_bodies_that_are_read_once_are_asked_twice(
+    api_server: ApiServer,
+) -> None:
+    api_server.route("/x", Reply(json=1, delay=LATER))
+    with asking() as session:
+        assert session.get(api_server.url("/x"), stream=True).json() == 1
+        assert session.get(api_server.url("/x"), data=iter([b"1"])).json() == 1
+        assert figures(session) == (0, 0)
+        assert session.get(api_server.url("/x"), data=b"1").json() == 1
+        assert figures(session)[0] == 1
+
+
+def test_what_somebody_elses_adapter_sends_cannot_be_cut_and_is_asked_once(
+    api_server: ApiServer,
+) -> None:
+    with asking() as session:
+        session.mount("http://", requests.adapters.HTTPAdapter())
+        assert session.get(api_server.url("/delay/0.08")).ok
+        assert figures(session) == (0, 0)
+
+
+def test_what_fails_while_the_second_is_on_its_way_waits_for_that(
+    api_server: ApiServer, hold: threading.Event
+) -> None:
+    first = threading.Event()
+    api_server.script("/x", Reply(hold=first, reset="before"), Reply(json="second", hold=hold))
+    with asking(hedge=LATER) as session, ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(session.get, api_server.url("/x"))
+        wait_until(lambda: api_server.hits("/x") == 2)
+        first.set()
+        wait_until(lambda: api_server.active_requests == 1)
+        hold.set()
+        assert answer.result(10).json() == "second"
+        assert figures(session) == (1, 1)
+        assert_clean(session, api_server)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_answer_that_is_no_good_does_not_win(
+    api_server: ApiServer, hold: threading.Event, status: int
+) -> None:
+    with asking() as session, ThreadPoolExecutor(1) as thread:
+        told(session, api_server, Reply(json="good", hold=hold), Reply(status))
+        answer = thread.submit(session.get, api_server.url("/x"))
+        wait_until(lambda: api_server.hits("/x") == 2 and api_server.active_requests == 1)
+        hold.set()
+        assert answer.result(10).json() == "good"
+        assert figures(session) == (1, 0)
+        assert_clean(session, api_server)
+
+
+def test_of_two_failures_the_answer_is_told_and_counts_once(
+    api_server: ApiServer, hold: threading.Event
+) -> None:
+    api_server.script("/x", Reply(hold=hold, reset="before"), Reply(503))
+    with asking(hedge=LATER, failure_threshold=2) as session, ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(session.get, api_server.url("/x"))
+        wait_until(lambda: api_server.hits("/x") == 2 and api_server.active_requests == 1)
+        hold.set()
+        assert answer.result(10).status_code == 503
+        (status,) = session.get_circuit_breaker_status().values()
+        assert (status["state"], status["failure_count"]) == ("closed", 1)
+        assert figures(session) == (1, 0)
+        assert_clean(session, api_server)
+
+
+def test_when_both_break_the_first_error_comes_out(
+    api_server: ApiServer, hold: threading.Event
+) -> None:
+    api_server.route("/x", Reply(hold=hold, reset="before"))
+    with asking() as session, ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(session.get, api_server.url("/x"))
+        wait_until(lambda: api_server.hits("/x") == 2)
+        hold.set()
+        with pytest.raises(requests.ConnectionError) as caught:
+            answer.result(10)
+        assert caught.value.request_state == "maybe-processed"  # type: ignore[attr-defined]
+        assert_clean(session, api_server)
+
+
+def test_a_retry_is_hedged_as_well(api_server: ApiServer, hold: threading.Event) -> None:
+    api_server.script("/x", Reply(503), Reply(json="slow", hold=hold), Reply(json="quick"))
+    with asking(hedge=0.2, max_retries=1, retry_base_delay=0) as session:
+        assert session.get(api_server.url("/x")).json() == "quick"
+        assert figures(session) == (1, 1)
+        assert session.get_stats()["retries"] == 1
+
+
+# -- bounds ----------------------------------------------------------------------------------------
+
+
+def test_hedges_are_paid_from_the_budget_of_retries(api_server: ApiServer) -> None:
+    api_server.route("/x", Reply(json=1, delay=LATER))
+    budget = RetryBudget(ratio=0, per_second=0, reserve=2)
+    with asking(retry_budget=budget) as session:
+        for _ in range(4):
+            assert session.get(api_server.url("/x")).ok
+        assert figures(session)[0] == 2
+        assert session.get_stats()["refused_retries"] == 2
+    assert api_server.hits() == 6
+
+
+def test_a_hedge_ends_with_the_deadline_of_its_call(
+    api_server: ApiServer, hold: threading.Event
+) -> None:
+    api_server.route("/x", Reply(hold=hold))
+    with asking(deadline=1.0) as session:
+        with pytest.raises(requests.Timeout):
+            session.get(api_server.url("/x"))
+        assert api_server.hits("/x") == 2
+        assert_clean(session, api_server)
+
+
+def test_both_are_within_the_bound_of_one_attempt(
+    api_server: ApiServer, hold: threading.Event
+) -> None:
+    api_server.route("/x", Reply(hold=hold))
+    with EnhancedAPIClient(api_server.base_url, timeout=1.0, hedge=SOON, max_retries=0) as client:
+        with pytest.raises(requests.Timeout, match="took longer than"):
+            client.get("/x")
+        assert_clean(client.session, api_server)
+
+
+def test_nobody_who_waits_for_a_connection_is_overtaken(
+    api_server: ApiServer, hold: threading.Event
+) -> None:
+    api_server.route("/x", Reply(json=1, hold=hold))
+    with asking(max_connections=2) as session, ThreadPoolExecutor(3) as threads:
+        calls = [threads.submit(session.get, api_server.url("/x")) for _ in range(3)]
+        wait_until(lambda: session.engine.adapter.is_crowded)
+        hold.set()
+        assert all(call.result(10).ok for call in calls)
+        assert_clean(session, api_server)
+
+
+def test_ctrl_c_leaves_nothing_behind(api_server: ApiServer, hold: threading.Event) -> None:
+    api_server.route("/x", Reply(hold=hold))
+
+    def interrupt() -> None:
+        wait_until(lambda: api_server.hits("/x") == 2)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    with asking() as session:
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            session.get(api_server.url("/x"))
+        thread.join(10)
+        assert_clean(session, api_server)
+        assert session.get_stats()["in_flight_requests"] == 0
+        hold.set()
+        assert session.get(api_server.url("/y")).ok
+
+
+def test_a_session_that_is_closed_has_no_thread_left(api_server: ApiServer) -> None:
+    api_server.route("/x", Reply(json=1, delay=LATER))
+    with asking() as session:
+        session.get(api_server.url("/x"))
+        assert figures(session)[0] == 1
+    wait_until(
+        lambda: not [t for t in threading.enumerate() if t.name.startswith("browseros_api-hedge")]
+    )
+    assert session.get(api_server.url("/x")).ok  # as in requests, it may be used again
+    assert figures(session)[0] == 2
+    session.close()
+
+
+# -- when ------------------------------------------------------------------------------------------
+
+
+def test_a_percentile_counts_once_enough_is_known(
+    api_server: ApiServer, hold: threading.Event
+) -> None:
+    quick = Reply(json="quick")
+    api_server.script("/x", quick, quick, quick, Reply(json="slow", hold=hold), quick)
+    with asking(hedge=Hedge(after="p99", volume=3)) as session:
+        for _ in range(3):
+            session.get(api_server.url("/x"))
+        before = figures(session)[0]
+        assert before == 0
+        assert session.get(api_server.url("/x")).json() == "quick"
+        assert figures(session) == (1, 1)
+
+
+def test_each_endpoint_has_a_percentile_of_its_own() -> None:
+    latencies = Latencies(Hedge(after="p50", volume=3, recent=5), endpoints=2)
+    for seconds in (3.0, 1.0):
+        latencies.add("GET /a", seconds)
+        assert latencies.bound("GET /a") is None
+    latencies.add("GET /a", 2.0)
+    assert latencies.bound("GET /a") == 2.0
+    assert latencies.bound("GET /b") is None
+    for _ in range(8):  # the latest five count, and are looked at from time to time
+        latencies.add("GET /a", 7.0)
+    assert latencies.bound("GET /a") == 7.0
+    latencies.add("GET /b", 1.0)
+    latencies.add("GET /c", 1.0)
+    assert latencies.bound("GET /a") is None  # two are remembered
+
+
+def test_what_is_off_is_not_in_the_list_of_steps() -> None:
+    with Session() as session:
+        assert session.engine.hedges is None
+        assert len(session.engine.exchange_steps()) == 2
+        assert figures(session) == (0, 0)
+
+
+@pytest.mark.parametrize("value", [True, [], b"p95"])
+def test_a_hedge_of_the_wrong_kind_is_refused(value: Any) -> None:
+    with pytest.raises(TypeError, match="hedge must be a number of seconds"):
+        Session(hedge=value)
+
+
+@pytest.mark.parametrize("value", [0, -1.0, float("nan"), "p0", "p100", "95", "p9.5"])
+def test_a_time_that_is_none_is_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match="hedge must be"):
+        Session(hedge=value)
+
+
+def test_terms_that_are_no_terms_are_refused() -> None:
+    with pytest.raises(TypeError, match="after must be a number of seconds"):
+        Hedge(after=None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="recent must be at least 50"):
+        Hedge(recent=10)
+    with pytest.raises(ValueError, match=r"hedge \(5\) must be less than deadline \(4\)"):
+        Session(hedge=5, deadline=4)
+    with pytest.raises(ValueError, match=r"hedge \(30\) must be less than attempt_timeout \(30\)"):
+        EnhancedAPIClient("https://api.example.com", hedge=30)
+
+
+# -- under load ------------------------------------------------------------------------------------
+
+
+def test_the_tail_is_cut_and_the_load_is_not_much_more(api_server: ApiServer) -> None:
+    """One answer in twenty takes long; all of them are right, and nothing leaks."""
+    seen: set[str] = set()
+    slow = threading.Event()
+
+    def moody(received: Received) -> Reply:
+        (number,) = received.query["n"]
+        is_slow = int(number) % 20 == 0 and number not in seen  # the first time, one in twenty
+        seen.add(number)
+        return Reply(json=number, hold=slow if is_slow else None)
+
+    api_server.route("/x", moody)
+    calls = 300
+    with asking(hedge=0.1, max_retries=3, retry_base_delay=0) as session:
+        with ThreadPoolExecutor(8) as threads:
+            answers = threads.map(
+                lambda n: session.get(api_server.url(f"/x?n={n}")).json(), range(calls)
+            )
+            assert list(answers) == [str(n) for n in range(calls)]  # though no slow one ever ends
+        sent, won = figures(session)
+        assert calls // 20 <= won <= sent <= 0.2 * calls + 100  # the reserve of the budget
+        assert api_server.hits("/x") <= calls + sent
+        slow.set()
+        assert_clean(session, api_server)
+
+
+def test_answers_that_come_at_once_are_each_somebodys(api_server: ApiServer) -> None:
+    """Answers and hedges at the same moment, again and again: none is lost or mixed up."""
+
+    def late(received: Received) -> Reply:
+        return Reply(json=received.query["n"][0], delay=SOON if received.query["n"] else 0)
+
+    api_server.route("/x", late)
+    with asking(hedge=SOON) as session:
+        with ThreadPoolExecutor(8) as threads:
+            answers = threads.map(
+                lambda n: session.get(api_server.url(f"/x?n={n}")).json(), range(200)
+            )
+            assert list(answers) == [str(n) for n in range(200)]
+        assert_clean(session, api_server)
+        assert session.get_stats()["failed_requests"] == 0
+
+
+# -- what is cut -----------------------------------------------------------------------------------
+
+
+def test_tls_connections_are_raced_too(hold: threading.Event) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with ApiServer(tls=context) as server, authority.cert_pem.tempfile() as bundle:
+        server.script("/x", Reply(json="slow", hold=hold), Reply(json="quick"))
+        with asking(hedge=0.3) as session:
+            session.verify = bundle
+            assert session.get(server.url("/x")).json() == "quick"
+            assert figures(session) == (1, 1)
+            hold.set()
+            assert_clean(session, server)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_connection_that_does_not_come_about_can_be_cut(scheme: str) -> None:
+    """Whether the server lets nobody in (http), or says nothing in the handshake (https)."""
+    with socket.socket() as listener, Session(max_retries=0, timeout=NEVER) as session:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        crowd = [socket.socket() for _ in range(8 if scheme == "http" else 0)]
+        for one in crowd:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        watch, is_in = Watch(None, can_be_cut=True), threading.Event()
+
+        def ask() -> str:
+            with watch:
+                is_in.set()
+                try:
+                    session.get(f"{scheme}://127.0.0.1:{port}/")
+                except requests.RequestException as error:
+                    return type(error).__name__
+            return "answered"
+
+        with ThreadPoolExecutor(1) as thread:
+            outcome = thread.submit(ask)
+            assert is_in.wait(10)
+            wait_until(lambda: bool(watch._held))
+            watch.cut()
+            assert outcome.result(10) == "ConnectTimeout"
+        assert session.engine.adapter.statistics()["connections_in_use"] == 0
+        for one in crowd:
+            one.close()
+
+
+def test_what_was_cut_before_it_began_sends_nothing(api_server: ApiServer) -> None:
+    with Session(max_retries=0) as session, Watch(None, can_be_cut=True) as watch:
+        watch.cut()
+        with pytest.raises(requests.Timeout, match="was cut short"):
+            session.get(api_server.url("/x"))
+    assert api_server.hits() == 0
