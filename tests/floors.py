@@ -15,7 +15,7 @@ FLOORS = {
         *("abroad", "addresses", "askers", "bare", "bodies", "checks", "deadlines"),
         *("environment", "errors", "forks", "identity", "journal", "keys", "lines", "memo"),
         *("naming", "pipeline", "preparing", "replicas", "settings", "settling", "sharing"),
-        *("spent", "terms", "timer", "verbs", "ways"),
+        *("spent", "terms", "timer", "verbs", "waits", "ways"),
     ),
     1: ("policies", "stores", "transport"),
     2: ("engine", "guard", "looking", "plans", "session", "shortcut", "wire", "witness"),
