@@ -57,14 +57,18 @@ if TYPE_CHECKING:
     )
     from .installing import install, uninstall
     from .policies.breakers import CircuitBreaker
+    from .refusals import BulkheadFull, LimitExceeded, RateLimited
     from .session import ResilienceMixin, Session
     from .settings import Settings
-    from .terms import RetryBudget
+    from .terms import AdaptiveLimit, Bulkhead, Heed, RateLimit, RetryBudget
 
 __version__ = "1.0.0"
 
 __all__ = [
+    "AdaptiveLimit",
     "BodyTimeout",
+    "Bulkhead",
+    "BulkheadFull",
     "CircuitBreaker",
     "CircuitOpenError",
     "ClientClosed",
@@ -74,9 +78,13 @@ __all__ = [
     "EnhancedAPIClient",
     "FileModeWarning",
     "HTTPError",
+    "Heed",
     "JSONDecodeError",
+    "LimitExceeded",
     "PoolTimeout",
     "PreparedRequest",
+    "RateLimit",
+    "RateLimited",
     "ReadTimeout",
     "Request",
     "RequestException",
@@ -127,9 +135,10 @@ _HOMES = {
         " PoolTimeout ReadTimeout ResponseTooLarge",
         "installing": "install uninstall",
         "policies.breakers": "CircuitBreaker",
+        "refusals": "BulkheadFull LimitExceeded RateLimited",
         "session": "ResilienceMixin Session",
         "settings": "Settings",
-        "terms": "RetryBudget",
+        "terms": "AdaptiveLimit Bulkhead Heed RateLimit RetryBudget",
     }.items()
     for name in names.split()
 }

@@ -8,6 +8,7 @@ a call        meter.time       write down how it went
               cache.store      keep a good answer
               -> requests      prepares, signs, keeps cookies, follows redirects
 an exchange   retry.attempt    ask, and ask again
+              limits           when it may go, and how many may
               breakers.guard   unless the endpoint is down
               -> adapter       whichever is mounted
 """
@@ -31,6 +32,7 @@ from .policies.breakers import Breakers, CircuitBreaker
 from .policies.budget import Budget
 from .policies.cache import Cache
 from .policies.flights import Flights
+from .policies.limits import Limits
 from .policies.meter import Meter
 from .policies.retry import Retry
 from .settings import Settings
@@ -74,6 +76,7 @@ class Engine:
             budget=self.budget,
         )
         self.breakers = Breakers(settings, clock=self.clock, journal=self.journal, template=breaker)
+        self.limits = Limits(settings, clock=self.clock, endpoint_of=self.breakers.endpoint_of)
         self.wire = Wire(settings, clock=self.clock)
         self.account: Account | None = None
         if _witness is not None:
@@ -107,11 +110,18 @@ class Engine:
         settings = self.settings
         steps: list[tuple[Step[Exchange], bool]] = [
             (self.retry.attempt, True),  # with max_retries=0 it still counts and writes down
+            *[(step, True) for step in self._limiting()],
             (self.breakers.guard, settings.enable_circuit_breaker),
         ]
         if self.account is not None:
             steps.append((self.account.transmit, True))
         return [step for step, is_on in steps if is_on]
+
+    def _limiting(self) -> list[Step[Exchange]]:
+        """What waits, and before that: whether there is anything to wait for."""
+        steps = self.limits.steps()
+        foresees = steps and self.settings.enable_circuit_breaker
+        return [self.breakers.foresee, *steps] if foresees else steps
 
     # -- what is going on in this thread ---------------------------------------------------------
 
@@ -133,6 +143,7 @@ class Engine:
     def close(self) -> None:
         """For good: calls that sleep between attempts wake up and end."""
         self.closing.set()
+        self.limits.close()
         self.cache.refresher.close()
         self.cache.answers.close()
 
@@ -144,7 +155,7 @@ class Engine:
             self.closing.set()
         if self.session is not None and (session := self.session()) is not None:
             session._leave_to_parent()
-        for part in (self.flights, self.cache, self.breakers, self.adapter):
+        for part in (self.flights, self.cache, self.breakers, self.limits, self.adapter):
             part.reset_after_fork()
         self.meter.reset_lock()
         self.retry.reset_lock()
@@ -164,6 +175,7 @@ class Engine:
         figures["rescued_requests"] = self.retry.rescued
         figures["refused_retries"] = 0 if self.budget is None else self.budget.refused
         figures["rejected_requests"] = self.breakers.rejected
+        figures["limits"] = self.limits.read()
         figures["connections"] = self.adapter.statistics()
         figures["store"] = self.cache.answers.figures()
         return figures

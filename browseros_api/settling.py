@@ -16,7 +16,7 @@ from .checks import (
     whole,
 )
 from .sharing import checked_shares
-from .terms import RetryBudget
+from .terms import AdaptiveLimit, Bulkhead, Heed, RetryBudget, checked_rates
 
 __all__ = ["settled"]
 
@@ -37,6 +37,7 @@ _SWITCHES = (
 _CHOICES = {"jitter": ("proportional", "full"), "cache_mode": ("ttl", "rfc")}
 _CALLABLES = ("on_retry", "endpoint_key", "clock", "sleep", "random")
 _KINDS: dict[str, type] = {"base_url": str, "retry_budget": RetryBudget}  # or None
+_SWITCHES_OR_TERMS: dict[str, type] = {"heed_limits": Heed, "adaptive_limit": AdaptiveLimit}
 _ORDERED = (  # the first of each two is a part of the second
     ("attempt_timeout", "deadline"),
     ("pool_timeout", "deadline"),
@@ -55,6 +56,7 @@ def settled(settings: Any) -> Iterator[tuple[str, object]]:
     for name in _SECONDS:
         yield name, at_least(name, getattr(settings, name))
     yield "share", None if settings.share is None else checked_shares(settings.share)
+    yield "rate_limit", checked_rates(settings.rate_limit)
     yield "store_key", checked_keys("store_key", settings.store_key)
     check_timeout(settings.timeout)
     check_store(settings.store)
@@ -83,6 +85,11 @@ def _check_kinds(settings: Any) -> None:
     for name in _CALLABLES:
         if getattr(settings, name) is not None and not callable(getattr(settings, name)):
             raise TypeError(f"{name} must be callable, not {getattr(settings, name)!r}")
+    for name, kind in _SWITCHES_OR_TERMS.items():
+        if not isinstance(value := getattr(settings, name), (bool, kind)):
+            raise TypeError(f"{name} must be True, False or {kind.__name__}(...), not {value!r}")
+    if not isinstance(settings.bulkhead, (Bulkhead, type(None))):
+        whole("bulkhead", settings.bulkhead, least=1)
     for name, kind in _KINDS.items():
         if not isinstance(value := getattr(settings, name), (kind, type(None))):
             article = "an" if kind.__name__[0] in "AEIOU" else "a"

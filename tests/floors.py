@@ -14,8 +14,8 @@ FLOORS = {
     0: (
         *("abroad", "addresses", "askers", "bare", "bodies", "checks", "deadlines"),
         *("environment", "errors", "forks", "identity", "journal", "keys", "lines", "memo"),
-        *("naming", "pipeline", "preparing", "replicas", "settings", "settling", "sharing"),
-        *("spent", "terms", "timer", "verbs", "waits", "ways"),
+        *("naming", "pipeline", "preparing", "refusals", "replicas", "settings", "settling"),
+        *("sharing", "spent", "terms", "timer", "verbs", "waits", "ways"),
     ),
     1: ("policies", "stores", "transport"),
     2: ("engine", "guard", "looking", "plans", "session", "shortcut", "wire", "witness"),
@@ -45,6 +45,10 @@ FAMILIES = {
         *("offcuts", "refresher", "sweeper", "validation", "variants"),
     ),
     "flights": ("flight",),
+    "limits": (
+        *("adaptive", "announced", "bulkhead", "heeding", "places", "quota", "rate_limit"),
+        *("slots", "waiting"),
+    ),
     "retry": ("backoff", "outcomes", "replay", "rules"),
 }
 FAMILY_OF = {part: policy for policy, parts in FAMILIES.items() for part in parts}
@@ -53,6 +57,7 @@ FAMILY_OF = {part: policy for policy, parts in FAMILIES.items() for part in part
 WRAPPED = {
     "cachetools": ("stores/memory.py", "stores/front.py"),
     "cryptography": ("stores/seal.py",),
+    "limits": ("stores/windows.py",),
     "pybreaker": ("errors.py", "policies/breaker*.py", "policies/circuit_breaker.py"),
     "pytest": ("testing/*.py",),
     "redis": ("stores/redis.py",),

@@ -13,7 +13,16 @@ import pytest
 from urllib3 import Timeout
 
 import browseros_api
-from browseros_api import EnhancedAPIClient, RetryBudget, Session, Settings
+from browseros_api import (
+    AdaptiveLimit,
+    Bulkhead,
+    EnhancedAPIClient,
+    Heed,
+    RateLimit,
+    RetryBudget,
+    Session,
+    Settings,
+)
 from browseros_api.checks import at_least, duration, one_of, whole
 
 HUGE = 10**400  # has no float
@@ -52,6 +61,10 @@ BAD: list[tuple[str, Any]] = [
     *[(name, value) for name in FUNCTIONS for value in (1, "sleep", [])],
     *[("timeout", value) for value in ((), (1,), (1, 2, 3), (1, "2"), (0, 1), (1, -1), [1, 2])],
     *[("retry_budget", value) for value in (0, 0.2, True, {}, "none")],
+    *[("rate_limit", value) for value in (10, True, b"10/second", ["10/second"], {"/a": "1/day"})],
+    *[("rate_limit", {"https://a/*": value}) for value in (1, None)],
+    *[("bulkhead", value) for value in ("8", True, 0, -1, 1.5, [8])],
+    *[(name, value) for name in ("heed_limits", "adaptive_limit") for value in (None, 1, "on", {})],
     *[("jitter", value) for value in (None, "none", 1, [])],
     *[("cache_mode", value) for value in (None, "off", 1, {})],
     *[("max_connections", value) for value in (65_536, 10**9)],
@@ -98,6 +111,14 @@ def test_every_setting_has_been_given_something_bad() -> None:
         *[("timeout", value) for value in ((1, 2.5), (None, 1), (None, None), Timeout(1))],
         ("max_retries", 0),
         *[("retry_budget", value) for value in (None, RetryBudget(ratio=0, reserve=1))],
+        *[
+            ("rate_limit", value)
+            for value in (None, "10/second", RateLimit("1/day", per="endpoint"))
+        ],
+        ("rate_limit", {"https://api.example.com/*": "10/second", "*": RateLimit("1/day")}),
+        *[("bulkhead", value) for value in (None, 1, Bulkhead(8, wait=2.0))],
+        *[("heed_limits", value) for value in (True, False, Heed(per="endpoint"))],
+        *[("adaptive_limit", value) for value in (True, False, AdaptiveLimit(most=20))],
         ("jitter", "full"),
         ("cache_mode", "ttl"),
         ("base_url", "https://api.example.com"),

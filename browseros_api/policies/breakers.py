@@ -89,6 +89,13 @@ class Breakers:
         exchange.refused_for = 0.0 if failure is None else breaker.wait_at(breaker.clock())
         return response
 
+    def foresee(self, exchange: Exchange, proceed: Proceed[Exchange]) -> Response:
+        """Refuse what ``guard`` would, before it waits for anything else."""
+        request = exchange.request
+        if self.is_down(request.method or "", request.url or ""):
+            self.refuse(request)
+        return proceed(exchange)
+
     def is_down(self, method: str, url: str) -> bool:
         """Whether ``guard`` would most likely refuse."""
         breaker = self._breakers.get(self.endpoint_of(method, url))
