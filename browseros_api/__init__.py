@@ -59,15 +59,27 @@ if TYPE_CHECKING:
     from .fallbacks import Asked
     from .installing import install, uninstall
     from .policies.breakers import CircuitBreaker
+    from .refusals import BulkheadFull, LimitExceeded, RateLimited
     from .session import ResilienceMixin, Session
     from .settings import Settings
-    from .terms import CircuitTerms, Hedge, RetryBudget
+    from .terms import (
+        AdaptiveLimit,
+        Bulkhead,
+        CircuitTerms,
+        Hedge,
+        Heed,
+        RateLimit,
+        RetryBudget,
+    )
 
 __version__ = "1.0.0"
 
 __all__ = [
+    "AdaptiveLimit",
     "Asked",
     "BodyTimeout",
+    "Bulkhead",
+    "BulkheadFull",
     "CircuitBreaker",
     "CircuitOpenError",
     "CircuitTerms",
@@ -79,10 +91,14 @@ __all__ = [
     "FileModeWarning",
     "HTTPError",
     "Hedge",
+    "Heed",
     "JSONDecodeError",
+    "LimitExceeded",
     "PaginationError",
     "PoolTimeout",
     "PreparedRequest",
+    "RateLimit",
+    "RateLimited",
     "ReadTimeout",
     "Request",
     "RequestException",
@@ -134,9 +150,10 @@ _HOMES = {
         "fallbacks": "Asked",
         "installing": "install uninstall",
         "policies.breakers": "CircuitBreaker",
+        "refusals": "BulkheadFull LimitExceeded RateLimited",
         "session": "ResilienceMixin Session",
         "settings": "Settings",
-        "terms": "CircuitTerms Hedge RetryBudget",
+        "terms": "AdaptiveLimit Bulkhead CircuitTerms Hedge Heed RateLimit RetryBudget",
     }.items()
     for name in names.split()
 }

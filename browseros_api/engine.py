@@ -9,6 +9,7 @@ a call        meter.time       write down how it went
               -> requests      prepares, signs, keeps cookies, follows redirects
 an exchange   retry.attempt    ask, and ask again
               guard_host       unless the host cannot be reached
+              limits           when it may go, and how many may
               breakers.guard   unless the endpoint is down
               hedges.race      twice at once, if it is slow
               -> adapter       whichever is mounted
@@ -20,21 +21,21 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable
 from typing import Any
 
-from .deadlines import enter, leave
 from .errors import ClientClosed
 from .forks import reset_in_child
 from .hedging import hedges_of
 from .identity import Identity
 from .journal import Journal
+from .making import Here, Making
 from .naps import nap, now
 from .pipeline import Call, Exchange, Step
 from .policies.breakers import Breakers, CircuitBreaker
 from .policies.budget import Budget
 from .policies.cache import Cache
 from .policies.flights import Flights
+from .policies.limits import Limits
 from .policies.meter import Meter
 from .policies.retry import Retry
 from .settings import Settings
@@ -78,6 +79,7 @@ class Engine:
             budget=self.budget,
         )
         self.breakers = Breakers(settings, clock=self.clock, journal=self.journal, template=breaker)
+        self.limits = Limits(settings, clock=self.clock, endpoint_of=self.breakers.endpoint_of)
         self.hedges = hedges_of(
             settings,
             clock=self.clock,
@@ -90,7 +92,7 @@ class Engine:
         if _witness is not None:
             self.account = Account(_witness, self.retry, self.adapter)
             self.meter.listener = self.account.end
-        self.thread = _Here()
+        self.thread = Here()
         self.session: weakref.ref[Any] | None = None  # whose it is, once that has been said
         _ENGINES.add(self)
 
@@ -119,6 +121,7 @@ class Engine:
         steps: list[tuple[Step[Exchange], bool]] = [
             (self.retry.attempt, True),  # with max_retries=0 it still counts and writes down
             (self.breakers.guard_host, breaks and self.breakers.guards_hosts),
+            *[(step, True) for step in self._limiting()],
             (self.breakers.guard, breaks),
         ]
         if self.hedges is not None:
@@ -127,6 +130,12 @@ class Engine:
             steps.append((self.account.transmit, True))
         return [step for step, is_on in steps if is_on]
 
+    def _limiting(self) -> list[Step[Exchange]]:
+        """What waits, and before that: whether there is anything to wait for."""
+        steps = self.limits.steps()
+        foresees = steps and self.settings.enable_circuit_breaker
+        return [self.breakers.foresee, *steps] if foresees else steps
+
     # -- what is going on in this thread ---------------------------------------------------------
 
     @property
@@ -134,9 +143,9 @@ class Engine:
         """The call that this thread is making."""
         return self.thread.call
 
-    def making(self, call: Call) -> _Making:
+    def making(self, call: Call) -> Making:
         """Within, this thread makes ``call``: its exchanges belong to it."""
-        return _Making(self.thread, call, self.clock)
+        return Making(self.thread, call, self.clock)
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -147,6 +156,7 @@ class Engine:
     def close(self) -> None:
         """For good: calls that sleep between attempts wake up and end."""
         self.closing.set()
+        self.limits.close()
         self.cache.refresher.close()
         self.rest()
 
@@ -158,13 +168,13 @@ class Engine:
 
     def reset_after_fork(self) -> None:
         """In a child: locks may be held by threads that exist no more, sockets are the parent's."""
-        self.thread = _Here()
+        self.thread = Here()
         is_closed, self.closing = self.closing.is_set(), threading.Event()
         if is_closed:
             self.closing.set()
         if self.session is not None and (session := self.session()) is not None:
             session._leave_to_parent()
-        for part in (self.flights, self.cache, self.breakers, self.adapter):
+        for part in (self.flights, self.cache, self.breakers, self.limits, self.adapter):
             part.reset_after_fork()
         self.meter.reset_lock()
         self.retry.reset_lock()
@@ -188,34 +198,10 @@ class Engine:
         figures["hedged_requests"] = 0 if self.hedges is None else self.hedges.sent
         figures["hedges_won"] = 0 if self.hedges is None else self.hedges.won
         figures["rejected_requests"] = self.breakers.rejected
+        figures["limits"] = self.limits.read()
         figures["connections"] = self.adapter.statistics()
         figures["store"] = self.cache.answers.figures()
         return figures
-
-
-class _Here(threading.local):
-    call: Call | None = None
-
-
-class _Making:
-    __slots__ = ("_before", "_call", "_clock", "_here", "_token")
-
-    def __init__(self, here: _Here, call: Call, clock: Callable[[], float]) -> None:
-        self._here, self._call, self._clock = here, call, clock
-
-    def __enter__(self) -> None:
-        call = self._call
-        self._before, self._here.call = self._here.call, call
-        self._token = None
-        if call.deadline is not None:  # calls made meanwhile, by hooks say, have no longer
-            self._token = enter(call.deadline, self._clock)
-            if call.spent is not None:
-                call.spent.turn("rest")
-
-    def __exit__(self, *_: object) -> None:
-        self._here.call = self._before
-        if self._token is not None:
-            leave(self._token)
 
 
 _ENGINES: weakref.WeakSet[Engine] = weakref.WeakSet()

@@ -9,6 +9,9 @@
     ├── Timeout
     │   ├── ReadTimeout
     │   └── DeadlineExceeded             the whole call took too long
+    ├── LimitExceeded                    a limit of the session's own: nothing was sent
+    │   ├── RateLimited                  it would be too early
+    │   └── BulkheadFull                 too many are under way
     ├── ResponseTooLarge                 more than max_response_bytes
     └── PaginationError                  pages in a circle, to another origin, without an end
     RuntimeError
@@ -16,6 +19,7 @@
 
 Every timeout is a ``TimeoutError`` too, and on Python 3.10, where it is another class, an
 ``asyncio.TimeoutError``.  Whatever has a class in requests is raised as that class or a subclass.
+What limits raise is in ``refusals``.
 
 Each ``RequestException`` that leaves a session or a client has a ``request_state``: how far the
 last request of the call came that went out at all.

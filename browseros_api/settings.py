@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from .settling import settled
-from .terms import UNSET, CircuitTerms, Hedge, RetryBudget
+from .terms import UNSET, AdaptiveLimit, Bulkhead, CircuitTerms, Hedge, Heed, RateLimit, RetryBudget
 
 __all__ = ["Settings", "Timeouts"]
 
@@ -38,7 +38,8 @@ class Settings:
         cache_mode: ``"ttl"`` keeps for ``cache_ttl``, ``"rfc"`` only what the server allows.
         cache_ttl: how long an answer is kept in TTL mode if neither call nor server say more.
         stale_if_error: how long an answer that is no longer fresh may still be used where asking
-            fails: no connection, a timeout, a status from 500 on, an open circuit; 0 never.
+            fails: no connection, a timeout, a status from 500 on, an open circuit, a limit that
+            lets nothing through; 0 never.
         fallback: what is used instead of an error, or a function of ``(error, asked)`` that tells.
         share: URL patterns, and under which name their answers are shared by all who ask.
         cache_max_entries: bound of the number of answers kept.
@@ -55,6 +56,13 @@ class Settings:
         circuit: what else opens circuits, and for how long, ``CircuitTerms``; ``None``: nothing.
         max_endpoints: how many endpoints have a breaker of their own (the latest used).
         endpoint_key: names the endpoint of a ``(method, url)``, instead of the folded path.
+        rate_limit: how often a host may be asked: ``"10/second"``, a ``RateLimit``, or a mapping of
+            URL patterns to them, of which the first that fits counts; ``None``: any number.
+        bulkhead: how many requests of an endpoint are under way at once, or a ``Bulkhead``.
+        heed_limits: whether what servers announce (``RateLimit``, ``Retry-After``) holds for all
+            calls to them, or on which terms, a ``Heed``.
+        adaptive_limit: whether a host is asked as much at once as it bears, or an
+            ``AdaptiveLimit``.
         base_url: what endpoint names are relative to.
         idempotency_keys: whether POST and PATCH get an ``Idempotency-Key`` where they have none.
         max_response_bytes: an answer whose decoded body is larger is refused.
@@ -97,6 +105,12 @@ class Settings:
     circuit: CircuitTerms | None = None
     max_endpoints: int = 1024
     endpoint_key: Callable[[str, str], str] | None = None
+    rate_limit: str | RateLimit | Mapping[str, str | RateLimit] | None = field(
+        default=None, hash=False
+    )
+    bulkhead: int | Bulkhead | None = None
+    heed_limits: bool | Heed = False
+    adaptive_limit: bool | AdaptiveLimit = False
     base_url: str | None = field(default=None, repr=False)  # it may hold a password
     idempotency_keys: bool = False
     max_response_bytes: int | None = None

@@ -16,7 +16,16 @@ from .checks import (
     whole,
 )
 from .sharing import checked_shares
-from .terms import CircuitTerms, Hedge, RetryBudget, check_fallback
+from .terms import (
+    AdaptiveLimit,
+    Bulkhead,
+    CircuitTerms,
+    Hedge,
+    Heed,
+    RetryBudget,
+    check_fallback,
+    checked_rates,
+)
 
 __all__ = ["settled"]
 
@@ -41,6 +50,7 @@ _KINDS: dict[str, type] = {  # or None
     "circuit": CircuitTerms,
     "retry_budget": RetryBudget,
 }
+_SWITCHES_OR_TERMS: dict[str, type] = {"heed_limits": Heed, "adaptive_limit": AdaptiveLimit}
 _ORDERED = (  # the first of each two is a part of the second
     ("attempt_timeout", "deadline"),
     ("pool_timeout", "deadline"),
@@ -63,6 +73,7 @@ def settled(settings: Any) -> Iterator[tuple[str, object]]:
         yield name, at_least(name, getattr(settings, name))
     yield "hedge", Hedge.of(settings.hedge)
     yield "share", None if settings.share is None else checked_shares(settings.share)
+    yield "rate_limit", checked_rates(settings.rate_limit)
     yield "store_key", checked_keys("store_key", settings.store_key)
     check_timeout(settings.timeout)
     check_store(settings.store)
@@ -92,6 +103,11 @@ def _check_kinds(settings: Any) -> None:
     for name in _CALLABLES:
         if getattr(settings, name) is not None and not callable(getattr(settings, name)):
             raise TypeError(f"{name} must be callable, not {getattr(settings, name)!r}")
+    for name, kind in _SWITCHES_OR_TERMS.items():
+        if not isinstance(value := getattr(settings, name), (bool, kind)):
+            raise TypeError(f"{name} must be True, False or {kind.__name__}(...), not {value!r}")
+    if not isinstance(settings.bulkhead, (Bulkhead, type(None))):
+        whole("bulkhead", settings.bulkhead, least=1)
     for name, kind in _KINDS.items():
         if not isinstance(value := getattr(settings, name), (kind, type(None))):
             article = "an" if kind.__name__[0] in "AEIOU" else "a"

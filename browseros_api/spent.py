@@ -7,9 +7,10 @@ from typing import Literal
 
 __all__ = ["Phase", "Spent"]
 
-# following: an identical call in the air; queue: for a thread, or for a connection of the pool;
-# lookup: the name; send: until the request is written; server: until the head of the answer is
-# there; sleep: before another attempt; rest: everything else, such as hooks and authentication.
+# following: an identical call in the air; queue: for a thread, for a connection of the pool, or
+# for what a limit allows; lookup: the name; send: until the request is written; server: until the
+# head of the answer is there; sleep: before another attempt; rest: everything else, such as hooks
+# and authentication.
 Phase = Literal[
     "following", "queue", "lookup", "connect", "tls", "send", "server", "body", "sleep", "rest"
 ]

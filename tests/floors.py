@@ -18,8 +18,8 @@ def _rooms(names: str) -> tuple[str, ...]:
 FLOORS = {
     0: _rooms(
         "abroad addresses askers bare bodies checks deadlines environment errors forks identity "
-        "jobs journal keys lines memo naming naps need pipeline preparing replicas settings "
-        "settling sharing spent team terms timer verbs ways"
+        "jobs journal keys lines making memo naming naps need pipeline preparing refusals replicas "
+        "settings settling sharing spent team terms timer verbs waits ways"
     ),
     1: _rooms("policies stores transport"),
     2: _rooms(
@@ -55,6 +55,10 @@ FAMILIES = {
     ),
     "flights": ("flight",),
     "hedges": ("latencies", "race"),
+    "limits": (
+        *("adaptive", "announced", "bulkhead", "heeding", "places", "quota", "rate_limit"),
+        *("slots", "waiting"),
+    ),
     "retry": ("backoff", "outcomes", "replay", "rules"),
 }
 FAMILY_OF = {part: policy for policy, parts in FAMILIES.items() for part in parts}
@@ -63,6 +67,7 @@ FAMILY_OF = {part: policy for policy, parts in FAMILIES.items() for part in part
 WRAPPED = {
     "cachetools": ("stores/memory.py", "stores/front.py"),
     "cryptography": ("stores/seal.py",),
+    "limits": ("stores/windows.py",),
     "pybreaker": ("errors.py", "policies/breaker*.py", "policies/circuit_breaker.py"),
     "pytest": ("testing/*.py",),
     "redis": ("stores/redis.py",),

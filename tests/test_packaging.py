@@ -124,7 +124,7 @@ def test_importing_is_silent_with_warnings_as_errors(module: str) -> None:
 
 def test_importing_loads_nothing_that_only_some_need() -> None:
     rare = {"aiohttp", "cryptography", "importlib.metadata", "pytest", "redis", "sqlite3"}
-    rare |= {"tenacity", "tqdm"}
+    rare |= {"limits", "tenacity", "tqdm"}
     done = python(
         "-c",
         "import sys, requests, pybreaker; before = {*sys.modules}; "  # which loads redis by itself

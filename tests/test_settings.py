@@ -13,7 +13,18 @@ import pytest
 from urllib3 import Timeout
 
 import browseros_api
-from browseros_api import CircuitTerms, EnhancedAPIClient, Hedge, RetryBudget, Session, Settings
+from browseros_api import (
+    AdaptiveLimit,
+    Bulkhead,
+    CircuitTerms,
+    EnhancedAPIClient,
+    Hedge,
+    Heed,
+    RateLimit,
+    RetryBudget,
+    Session,
+    Settings,
+)
 from browseros_api.checks import at_least, duration, one_of, whole
 
 HUGE = 10**400  # has no float
@@ -55,6 +66,10 @@ BAD: list[tuple[str, Any]] = [
     *[("circuit", value) for value in (0, 0.5, True, {}, "none", RetryBudget())],
     *[("hedge", value) for value in (b"p95", True, [1], *NO_SECONDS, 0, "p0", "p100", "95", "")],
     *[("fallback", value) for value in (object(), {1}, [math.nan], {"a": b"b"}, lambda: 0)],
+    *[("rate_limit", value) for value in (10, True, b"10/second", ["10/second"], {"/a": "1/day"})],
+    *[("rate_limit", {"https://a/*": value}) for value in (1, None)],
+    *[("bulkhead", value) for value in ("8", True, 0, -1, 1.5, [8])],
+    *[(name, value) for name in ("heed_limits", "adaptive_limit") for value in (None, 1, "on", {})],
     *[("jitter", value) for value in (None, "none", 1, [])],
     *[("cache_mode", value) for value in (None, "off", 1, {})],
     *[("max_connections", value) for value in (65_536, 10**9)],
@@ -104,6 +119,14 @@ def test_every_setting_has_been_given_something_bad() -> None:
         *[("circuit", value) for value in (None, CircuitTerms(), CircuitTerms(failure_rate=1))],
         ("hedge", Hedge(after=0.2)),
         *[("fallback", value) for value in (None, {}, [1], "text", b"bytes", lambda *_: 0, max)],
+        *[
+            ("rate_limit", value)
+            for value in (None, "10/second", RateLimit("1/day", per="endpoint"))
+        ],
+        ("rate_limit", {"https://api.example.com/*": "10/second", "*": RateLimit("1/day")}),
+        *[("bulkhead", value) for value in (None, 1, Bulkhead(8, wait=2.0))],
+        *[("heed_limits", value) for value in (True, False, Heed(per="endpoint"))],
+        *[("adaptive_limit", value) for value in (True, False, AdaptiveLimit(most=20))],
         ("jitter", "full"),
         ("cache_mode", "ttl"),
         ("base_url", "https://api.example.com"),

@@ -120,6 +120,13 @@ class Breakers:
         breaker.settle(permit, None)
         return response
 
+    def foresee(self, exchange: Exchange, proceed: Proceed[Exchange]) -> Response:
+        """Refuse what ``guard`` would, before it waits for anything else."""
+        request = exchange.request
+        if self.is_down(request.method or "", request.url or ""):
+            self.refuse(request)
+        return proceed(exchange)
+
     def is_down(self, method: str, url: str) -> bool:
         """Whether one of the steps would most likely refuse."""
         breaker = self._endpoints.known(self.endpoint_of(method, url))

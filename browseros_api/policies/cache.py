@@ -18,6 +18,7 @@ from requests import Response
 from ..errors import let_go
 from ..journal import Journal, masked_url
 from ..pipeline import Call, Proceed, changed_by
+from ..refusals import LimitExceeded
 from ..replicas import Snapshot
 from ..settings import Settings
 from ..stores.entry import Entry, Store
@@ -31,7 +32,10 @@ from .variants import chosen
 
 __all__ = ["Cache"]
 
-_IN_NEED = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+_IN_NEED = (
+    *(requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError),
+    LimitExceeded,
+)
 _REFRESH_TIME = 60.0  # seconds that asking in the background may take
 
 

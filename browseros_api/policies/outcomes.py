@@ -6,6 +6,7 @@ import requests
 from requests import exceptions
 
 from ..errors import CircuitOpenError, DeadlineExceeded, PoolTimeout, let_go
+from ..refusals import LimitExceeded
 
 __all__ = ["Outcome", "attach", "discard", "is_transient", "told"]
 
@@ -25,6 +26,7 @@ _PERMANENT = (  # these win where an error is of both kinds
     CircuitOpenError,
     PoolTimeout,
     DeadlineExceeded,
+    LimitExceeded,
 )
 
 

@@ -21,6 +21,7 @@ from ..errors import NEVER_SENT, PROCESSED, CircuitOpenError, RequestState, mark
 from ..forks import importing
 from ..journal import Journal, masked_url
 from ..pipeline import Exchange, Proceed
+from ..refusals import LimitExceeded
 from ..settings import Settings
 from .outcomes import Outcome, attach, discard, is_transient, told
 from .replay import rewind
@@ -113,7 +114,7 @@ class Retry:
             if exchange.reached != NEVER_SENT:
                 call.reached = exchange.reached
             mark(error, call.reached)
-            if isinstance(error, CircuitOpenError):
+            if isinstance(error, (CircuitOpenError, LimitExceeded)):
                 call.attempts -= 1  # nothing was sent
             if not is_transient(error):
                 self._note(exchange, error, "not retried: asking again would not help")

@@ -18,7 +18,7 @@ from .shelf import Shelf
 from .sheltered import Sheltered
 from .sqlite import SQLiteShelf
 
-__all__ = ["store_beyond"]
+__all__ = ["located", "store_beyond"]
 
 _FRONT_BYTES = 8 * 1024 * 1024
 
@@ -77,8 +77,20 @@ def _sqlite(settings: Settings, instants: Instants) -> SQLiteShelf:
 
 def _redis(settings: Settings, instants: Instants) -> tuple[RedisShelf, float]:
     """The shelf, and for how many seconds what was read there is used without asking."""
+    address, namespace, seconds = located(settings.store)
+    shelf = RedisShelf(
+        address,
+        namespace=namespace,
+        instants=instants,
+        timeout=settings.store_timeout,
+    )
+    return shelf, seconds
+
+
+def located(store: str) -> tuple[str, str, float]:
+    """Of the URL of a server: that for redis-py, the namespace, and the option ``front``."""
     try:
-        url = urlsplit(settings.store)
+        url = urlsplit(store)
         _ = url.port  # read to be checked
     except ValueError:  # whose message may show a password
         raise ValueError("store must be like 'redis://host:6379/0'") from None
@@ -94,11 +106,4 @@ def _redis(settings: Settings, instants: Instants) -> tuple[RedisShelf, float]:
     except ValueError:
         raise ValueError("store: front must be a number of seconds, or 0") from None
     query = f"?{urlencode(options)}" if options else ""
-    address = f"{_REDIS[url.scheme]}://{url.netloc}{url.path}{query}"
-    shelf = RedisShelf(
-        address,
-        namespace=ours["namespace"],
-        instants=instants,
-        timeout=settings.store_timeout,
-    )
-    return shelf, seconds
+    return f"{_REDIS[url.scheme]}://{url.netloc}{url.path}{query}", ours["namespace"], seconds

@@ -19,6 +19,7 @@ from ..errors import (
     RequestState,
     ResponseTooLarge,
 )
+from ..refusals import LimitExceeded
 
 __all__ = ["is_stale", "never_sent", "state_of"]
 
@@ -27,6 +28,7 @@ _BEFORE_ANYTHING = frozenset({"ConnectTimeoutError", "NameResolutionError", "New
 _BEFORE_SENDING = (
     requests.ConnectTimeout,
     CircuitOpenError,
+    LimitExceeded,
     exceptions.InvalidSchema,
     exceptions.InvalidURL,
     exceptions.MissingSchema,

@@ -1,0 +1,61 @@
+"""How many requests of one endpoint are under way at once, so that it cannot take all threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from requests import Response
+
+from ..pipeline import Exchange, Proceed
+from ..refusals import BulkheadFull
+from ..terms import Bulkhead
+from .places import Door, Places, patience
+from .slots import Permit, Slots
+from .waiting import Hall
+
+__all__ = ["Bulkheads"]
+
+Namer = Callable[[str, str], str]
+
+
+class Bulkheads:
+    """A bulkhead for each endpoint: their step is ``admit``.
+
+    What waits, waits ``longest`` seconds, unless the terms say otherwise.
+    """
+
+    def __init__(
+        self,
+        setting: int | Bulkhead,
+        *,
+        endpoint_of: Namer,
+        hall: Hall,
+        longest: float | None,
+    ) -> None:
+        terms = setting if isinstance(setting, Bulkhead) else Bulkhead(setting)
+        self._endpoint_of = endpoint_of
+        self._at_once = terms.at_once
+        self._slots: Places[Slots] = Places(lambda: Slots(hall, terms.at_once))
+        self.door = Door(hall, wait=longest if terms.wait is True else patience(terms.wait))
+
+    def reset_after_fork(self) -> None:
+        """In a child: nothing is under way."""
+        self._slots.reset_after_fork()
+        self.door.reset_after_fork()
+
+    def admit(self, exchange: Exchange, proceed: Proceed[Exchange]) -> Response:
+        """Not too many at once; a stream has gone through when its head is there."""
+        request = exchange.request
+        endpoint = self._endpoint_of(request.method or "", request.url or "")
+        slots = self._slots.of(endpoint)
+        permit = Permit(slots)
+
+        def refusal(_: float | None) -> BulkheadFull:
+            what = f"{self._at_once} requests to {endpoint} are under way"
+            return BulkheadFull(f"{what}, as many as may be at once", place=endpoint)
+
+        try:
+            self.door.enter(exchange, slots.line, permit.ask, refusal=refusal)
+            return proceed(exchange)
+        finally:
+            permit.give_back()
