@@ -142,7 +142,7 @@ class Limiter:
 
     def _grant(self, lease: Lease) -> None:
         here = self._hosts.get(lease.host, 0) + 1
-        self.in_use += 1  # from here on nothing is called: no interrupt comes between
+        self.in_use += 1  # from here on nothing is called or decided: no interrupt comes between
         self._hosts[lease.host] = here
         lease.held = True
 
@@ -171,12 +171,11 @@ class Limiter:
             lease = self._returned.popleft()
             if lease.held:
                 self.disconnect(lease)
-                left = self._hosts[lease.host] - 1  # from here on nothing is called, as above
+                left = self._hosts[lease.host] - 1  # from here on it is as above
                 lease.held = False
                 self.in_use -= 1
-                if left:
-                    self._hosts[lease.host] = left
-                else:
+                self._hosts[lease.host] = left
+                if not left:
                     del self._hosts[lease.host]
         while self._waiting and self.in_use < self.total and self._serve_one():
             pass

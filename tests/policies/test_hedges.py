@@ -196,7 +196,7 @@ def test_when_both_break_the_first_error_comes_out(
 
 def test_a_retry_is_hedged_as_well(api_server: ApiServer, hold: threading.Event) -> None:
     api_server.script("/x", Reply(503), Reply(json="slow", hold=hold), Reply(json="quick"))
-    with asking(hedge=0.2, max_retries=1, retry_base_delay=0) as session:
+    with asking(hedge=1.0, max_retries=1, retry_base_delay=0) as session:
         assert session.get(api_server.url("/x")).json() == "quick"
         assert figures(session) == (1, 1)
         assert session.get_stats()["retries"] == 1
@@ -281,6 +281,17 @@ def test_a_session_that_is_closed_has_no_thread_left(api_server: ApiServer) -> N
     session.close()
 
 
+def test_a_hedge_that_finds_no_thread_is_none(api_server: ApiServer) -> None:
+    api_server.route("/x", Reply(json=1, delay=LATER))
+    with asking() as session:
+        assert session.engine.hedges is not None
+        session.engine.hedges._team.dismiss()
+        assert session.get(api_server.url("/x")).json() == 1
+        assert figures(session) == (0, 0)
+        assert_clean(session, api_server)
+    assert api_server.hits("/x") == 1
+
+
 # -- when ------------------------------------------------------------------------------------------
 
 
@@ -296,6 +307,16 @@ def test_a_percentile_counts_once_enough_is_known(
         assert before == 0
         assert session.get(api_server.url("/x")).json() == "quick"
         assert figures(session) == (1, 1)
+
+
+def test_endpoints_have_names_without_breakers_as_well(api_server: ApiServer) -> None:
+    hedge = Hedge(after="p99", volume=1)
+    with asking(hedge=hedge, enable_circuit_breaker=False, debug=True) as session:
+        assert session.get(api_server.url("/users/7")).ok
+        hedges = session.engine.hedges
+        assert hedges is not None
+        assert [*hedges._latencies._recent] == [f"{api_server.base_url}/users/{{id}}"]
+        assert repr(hedges) == "<Hedges [after p99 | 0 sent, 0 won]>"
 
 
 def test_each_endpoint_has_a_percentile_of_its_own() -> None:
