@@ -49,7 +49,7 @@ FAMILIES = {
     ),
     "cache": (
         *("changes", "demands", "directives", "explaining", "freshness", "keeper", "keeping"),
-        *("offcuts", "refresher", "sweeper", "validation", "variants"),
+        *("offcuts", "refresher", "renewals", "sweeper", "turns", "validation", "variants"),
     ),
     "flights": ("flight",),
     "retry": ("backoff", "outcomes", "replay", "rules"),
