@@ -142,7 +142,12 @@ class Engine:
         """For good: calls that sleep between attempts wake up and end."""
         self.closing.set()
         self.cache.refresher.close()
+        self.release()
+
+    def release(self) -> None:
+        """Give back what is open beside the connections to origins; used again, it opens again."""
         self.cache.answers.close()
+        self.breakers.close()
 
     def reset_after_fork(self) -> None:
         """In a child: locks may be held by threads that exist no more, sockets are the parent's."""

@@ -243,7 +243,7 @@ class Session(ResilienceMixin, requests.Session):
         """Close the connections; as in requests, the session may be used again."""
         for adapter in {id(adapter): adapter for adapter in self.adapters.values()}.values():
             adapter.close()  # once, though ours is mounted twice
-        self._engine.cache.answers.close()
+        self._engine.release()
 
 
 def _deaf(response: Response, **_: Any) -> None:

@@ -13,12 +13,13 @@ from .entry import Store
 from .front import Front
 from .instants import Instants
 from .redis import RedisShelf
+from .redis_board import RedisBoard
 from .seal import Seal
 from .shelf import Shelf
 from .sheltered import Sheltered
 from .sqlite import SQLiteShelf
 
-__all__ = ["store_beyond"]
+__all__ = ["board_beyond", "store_beyond"]
 
 _FRONT_BYTES = 8 * 1024 * 1024
 
@@ -77,8 +78,23 @@ def _sqlite(settings: Settings, instants: Instants) -> SQLiteShelf:
 
 def _redis(settings: Settings, instants: Instants) -> tuple[RedisShelf, float]:
     """The shelf, and for how many seconds what was read there is used without asking."""
+    address, namespace, seconds = _server(settings.store)
+    shelf = RedisShelf(
+        address, namespace=namespace, instants=instants, timeout=settings.store_timeout
+    )
+    return shelf, seconds
+
+
+def board_beyond(settings: Settings) -> RedisBoard:
+    """Where the state of circuits is shared, on the server that is the store."""
+    address, namespace, _ = _server(settings.store)
+    return RedisBoard(address, namespace=namespace, timeout=settings.store_timeout)
+
+
+def _server(store: str) -> tuple[str, str, float]:
+    """What redis-py is to be told, our namespace there, and the seconds of a front."""
     try:
-        url = urlsplit(settings.store)
+        url = urlsplit(store)
         _ = url.port  # read to be checked
     except ValueError:  # whose message may show a password
         raise ValueError("store must be like 'redis://host:6379/0'") from None
@@ -94,11 +110,4 @@ def _redis(settings: Settings, instants: Instants) -> tuple[RedisShelf, float]:
     except ValueError:
         raise ValueError("store: front must be a number of seconds, or 0") from None
     query = f"?{urlencode(options)}" if options else ""
-    address = f"{_REDIS[url.scheme]}://{url.netloc}{url.path}{query}"
-    shelf = RedisShelf(
-        address,
-        namespace=ours["namespace"],
-        instants=instants,
-        timeout=settings.store_timeout,
-    )
-    return shelf, seconds
+    return f"{_REDIS[url.scheme]}://{url.netloc}{url.path}{query}", ours["namespace"], seconds

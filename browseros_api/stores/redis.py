@@ -12,7 +12,7 @@ from .instants import Instants
 from .redis_scripts import DROP, FORGET, LEASE, MEASURE, READ, RELEASE, TURN, WRITE
 from .shelf import IN_VAIN, Label, Turn
 
-__all__ = ["RedisShelf"]
+__all__ = ["RedisShelf", "connected"]
 
 _REMEMBERED = 600_000  # milliseconds: how long a change of a resource holds off older answers
 _BATCH = 500  # keys that are looked for, and let go of, at once
@@ -36,22 +36,7 @@ class RedisShelf:
         self._connect()
 
     def _connect(self) -> None:
-        try:
-            import redis  # noqa: PLC0415  (an extra)
-            from redis.backoff import NoBackoff  # noqa: PLC0415
-            from redis.retry import Retry  # noqa: PLC0415
-        except ImportError:
-            raise ImportError("this store needs redis: pip install browseros-api[redis]") from None
-        # Its own retries would make a server that is down a matter of seconds; what connects when
-        # is left to it: nothing does before the first command.
-        self._client: Any = redis.Redis.from_url(
-            self._url,
-            socket_timeout=self._timeout,
-            socket_connect_timeout=self._timeout,
-            retry=Retry(NoBackoff(), 0),
-            decode_responses=False,
-            protocol=2,
-        )
+        self._client = connected(self._url, timeout=self._timeout)
         script = self._client.register_script
         self._read, self._write, self._drop = map(script, (READ, WRITE, DROP))
         self._forget, self._measure = map(script, (FORGET, MEASURE))
@@ -149,3 +134,26 @@ class RedisShelf:
     def figures(self) -> dict[str, Any]:
         """There is nothing more to tell."""
         return {}
+
+
+def connected(url: str, *, timeout: float) -> Any:
+    """A client of the server; it connects with its first command.
+
+    Raises:
+        ImportError: redis-py is missing; the message names the extra.
+    """
+    try:
+        import redis  # noqa: PLC0415  (an extra)
+        from redis.backoff import NoBackoff  # noqa: PLC0415
+        from redis.retry import Retry  # noqa: PLC0415
+    except ImportError:
+        raise ImportError("this store needs redis: pip install browseros-api[redis]") from None
+    # Its own retries would make a server that is down a matter of seconds.
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=False,
+        protocol=2,
+    )
