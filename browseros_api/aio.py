@@ -8,7 +8,6 @@ a request that is already on its way in a thread is not torn down, its answer is
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
@@ -25,13 +24,13 @@ from .pipeline import Call
 from .policies.breakers import CircuitBreaker
 from .policies.flight import Landing
 from .session import Session
+from .source import END, Source
 from .team import Team
 from .verbs import Verbs
 
 __all__ = ["CircuitBreaker", "EnhancedAPIClient"]
 
 C = TypeVar("C", bound="EnhancedAPIClient")
-_END = object()
 
 
 class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
@@ -174,16 +173,24 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
         return self._each(self._client.paginate(endpoint, **arguments))
 
     async def _each(self, results: Any) -> AsyncIterator[Any]:
-        source = _Source(results)
+        source = Source(results)
         try:
-            while (one := await desk_here().result(self._team, source.take)) is not _END:
+            while (one := await desk_here().result(self._team, source.take)) is not END:
                 yield one
         finally:
             source.close()
 
     def get_stats(self) -> dict[str, Any]:
-        """Figures since the client was made: the nine of the overview, and more."""
+        """Figures since the client was made: the nine of the overview, and more.
+
+        A store that is not in memory is asked for some: ``stats`` does that on a thread.
+        """
         return self._client.get_stats()
+
+    async def stats(self) -> dict[str, Any]:
+        """The same as ``get_stats``; the loop goes on meanwhile."""
+        figures: dict[str, Any] = await self._aside(self._client.get_stats)
+        return figures
 
     def get_circuit_breaker_status(self) -> dict[str, dict[str, Any]]:
         """``{endpoint: {"state": ..., "failure_count": ..., "last_failure_time": ...}}``."""
@@ -205,40 +212,20 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
 
     async def clear_cache(self) -> None:
         """Forget every kept answer."""
-        self._client.clear_cache()
+        await self._aside(self._client.clear_cache)
 
     async def _get_cached(self, key: str | None) -> Any:
-        return self._client._get_cached(key)
+        return await self._aside(self._client._get_cached, key)
 
     async def get_cached(self, endpoint: str, **arguments: Any) -> Any:
         """What ``get`` would be answered from the cache; None if nothing."""
-        return self._client.get_cached(endpoint, **arguments)
+        return await self._aside(self._client.get_cached, endpoint, **arguments)
+
+    async def _aside(self, work: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+        """Do what takes microseconds if answers are kept in memory, and else a thread."""
+        if self.session.engine.cache.answers.is_near:
+            return work(*arguments, **more)
+        return await desk_here().result(self._team, partial(work, *arguments, **more))
 
     def __repr__(self) -> str:
         return f"<aio.{repr(self._client)[1:]}"
-
-
-class _Source:
-    """A generator that is read in threads, and closed as soon as none of them is inside."""
-
-    def __init__(self, results: Any) -> None:
-        self._results, self._is_closed = results, False
-        self._inside = threading.Lock()
-
-    def take(self) -> Any:
-        """The next result, or ``_END``."""
-        try:
-            with self._inside:
-                return next(self._results, _END)
-        finally:
-            if self._is_closed:
-                self.close()
-
-    def close(self) -> None:
-        """Close it now, or let the thread that is inside do so."""
-        self._is_closed = True
-        if self._inside.acquire(blocking=False):
-            try:
-                self._results.close()
-            finally:
-                self._inside.release()

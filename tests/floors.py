@@ -24,7 +24,7 @@ FLOORS = {
     ),
     3: (
         *("api", "batches", "checkpoints", "client", "crew", "desk", "installing", "jobs", "many"),
-        *("need", "pages", "paging", "script", "team"),
+        *("need", "pages", "paging", "script", "source", "team"),
     ),
     4: ("", "aio"),
     5: ("cli", "views"),
