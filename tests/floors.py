@@ -47,11 +47,11 @@ FAMILIES = {
     "breakers": (
         *("breaker_checks", "breaker_forms", "breaker_hand", "breaker_judge", "breaker_permits"),
         *("breaker_patterns", "breaker_registry", "breaker_states", "breaker_telling"),
-        *("breaker_window", "circuit_breaker", "endpoints"),
+        *("breaker_window", "circuit_breaker", "endpoints", "shared_circuits"),
     ),
     "cache": (
         *("changes", "demands", "directives", "explaining", "freshness", "keeper", "keeping"),
-        *("offcuts", "refresher", "sweeper", "validation", "variants"),
+        *("offcuts", "refresher", "renewals", "sweeper", "turns", "validation", "variants"),
     ),
     "flights": ("flight",),
     "hedges": ("latencies", "race"),

@@ -68,6 +68,8 @@ class Keeper:
             return
         if not PARTICULAR.isdisjoint(call.headers) and self._must_not(call):
             return
+        if call.question is not None and call.question.asker.has_changed():
+            return  # whose answer it is, nobody knows
         life = self._life(call, response)
         if life.kept > 0:
             self._put(call, call.frozen(response), life)
@@ -103,7 +105,7 @@ class Keeper:
     def _is_put(self, call: Call, entry: Entry) -> bool:
         assert call.cache_key is not None
         # The store asks in one go with keeping it, or a change could come between.
-        is_kept = self.answers.put(
+        is_kept = call.is_kept = self.answers.put(
             call.cache_key,
             entry,
             since=call.took_off,

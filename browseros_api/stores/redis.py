@@ -22,6 +22,9 @@ def connected(url: str, *, timeout: float) -> Any:
     """redis-py's client; nothing connects before the first command.
 
     Its own retries are left out: they would make a server that is down a matter of seconds.
+
+    Raises:
+        ImportError: redis-py is missing; the message names the extra.
     """
     try:
         import redis  # noqa: PLC0415  (an extra)
