@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_nothing_is_held(stage)
         interrupted = stage.outcomes["interrupted"]
     del stage
-    # A Ctrl-C that comes between the making of a watch and its block may leave a descriptor with it.
+    # Ctrl-C between the making of a watch and its block may leave a descriptor with it.
     before = before._replace(files=before.files + 1 + interrupted // 200)
     gc.collect()
     try:
