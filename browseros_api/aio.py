@@ -1,9 +1,8 @@
 """The client for ``await``: a thin facade over the blocking one.
 
-Calls that must ask run on threads of the facade's own.  A hit is answered on the loop without a
-thread, and a call that follows one in the air only awaits its landing; unless the session has
-hooks, which may block and are heard on a thread.  A cancelled ``await`` gives up its place at once;
-a request that is already on its way in a thread is not torn down, its answer is kept or dropped.
+Calls that must ask run on threads of the facade's own.  A hit is answered on the loop, a call that
+follows one in the air only awaits its landing; hooks of the session are heard on a thread.  What is
+cancelled gives up its place at once; a request on its way ends, its answer is kept or dropped.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from .deadlines import Deadline, late
 from .desk import desk_here
 from .errors import NEVER_SENT
 from .fallbacks import has_fallback, instead, plain
+from .listeners import Listener
 from .looking import KeptAnswers
 from .pipeline import Call
 from .policies.breakers import CircuitBreaker
@@ -28,6 +28,7 @@ from .policies.flight import Landing
 from .session import Session
 from .source import END, Source
 from .team import Team
+from .tracing.trace import Trace
 from .verbs import Verbs
 
 __all__ = ["CircuitBreaker", "EnhancedAPIClient"]
@@ -88,6 +89,15 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
         """For a ``with`` or ``async with`` block, as ``Session.deadline``."""
         return self._client.deadline(seconds)
 
+    def on(self, event: str, callback: Listener) -> Callable[[], None]:
+        """As ``Session.on``; it is called in the thread, or the loop, where the event is."""
+        return self._client.on(event, callback)
+
+    @property
+    def last_trace(self) -> Trace | None:
+        """What happened to the call that was awaited last, if read before the next ``await``."""
+        return self._client.last_trace
+
     # -- one call --------------------------------------------------------------------------------
 
     async def request(
@@ -101,6 +111,7 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
         try:
             return client._useful(await self._answered(call), call)
         except RequestException as error:
+            client._latest.of_error(error)
             if not has_fallback(call, error):
                 raise
             find = partial(instead, self.session.engine, call, error)
@@ -108,22 +119,21 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
         return plain(await value if isawaitable(value) else value)
 
     async def _answered(self, call: Call) -> Response:
-        engine = self.session.engine
-        known = engine.cache.known(call) if engine.cache.answers.is_near else None  # else: a thread
-        if known is not None:
+        engine = self.session.engine  # a store that is far is asked on a thread
+        if engine.cache.answers.is_near and (known := engine.cache.known(call)) is not None:
             return await self._heard(call, lambda: known)
         call.began = engine.meter.begin()
+        engine.tracer.open(call)
         try:
             told = await self._told(call)
-        except BaseException:
-            self._give_up(call)
+        except BaseException as error:
+            self._give_up(call, engine.tracer.fail(call, error))
             raise
         if told is None:
             return await self._on_thread(call, self.session.perform, call)
         engine.flights.leave(call)
-        return await self._heard(
-            call, lambda: engine.cache.lend(call, lambda _: engine.flights.received(told))
-        )
+        follow = partial(engine.tracer.follow, proceed=lambda _: engine.flights.received(told))
+        return await self._heard(call, lambda: engine.cache.lend(call, follow))
 
     async def _told(self, call: Call) -> Landing | None:
         """Await what serves this call as well, without a thread; None: it must ask for itself."""
@@ -164,11 +174,11 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
         )  # fmt: skip
         return response
 
-    def _give_up(self, call: Call) -> None:
+    def _give_up(self, call: Call, error: BaseException | None = None) -> None:
         engine = self.session.engine
         engine.flights.leave(call)
         if call.began is not None:
-            engine.meter.end(call, call.began, succeeded=False)
+            engine.meter.end(call, call.began, error)
 
     def _left(self, call: Call) -> float | None:
         return None if call.deadline is None else call.deadline - self.session.engine.clock()

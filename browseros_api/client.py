@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from requests import RequestException, Response
 
 from .addresses import Base
-from .bodies import (
-    add_content_type,
-    check_options,
-    checked_headers,
-    decoded,
-    failure,
-    payload,
-)
+from .bodies import add_content_type, check_options, checked_headers, decoded, failure, payload
 from .checks import duration
 from .circuits import Circuits
 from .crew import Crew
@@ -23,6 +16,8 @@ from .deadlines import Deadline
 from .errors import ClientClosed
 from .fallbacks import has_fallback, instead, plain
 from .journal import masked_url
+from .latest import Latest
+from .listeners import Listener
 from .looking import Remembers
 from .many import ManyCalls
 from .pipeline import Call
@@ -32,11 +27,13 @@ from .policies.breakers import CircuitBreaker
 from .session import Session
 from .settings import Settings
 from .terms import UNSET
+from .tracing.trace import Trace
 from .verbs import Verbs, checked_method
 
 __all__ = ["EnhancedAPIClient"]
 
 C = TypeVar("C", bound="EnhancedAPIClient")
+E = TypeVar("E", bound=Exception)
 _TIMEOUT = 30.0
 
 
@@ -85,6 +82,7 @@ class EnhancedAPIClient(ManyCalls, Remembers, Verbs[Any]):
         )  # fmt: skip
         self._session.headers.update(given)
         self._crew = Crew(max_connections)
+        self._latest = Latest()
         self._closed = False
 
     # -- life ------------------------------------------------------------------------------------
@@ -128,6 +126,10 @@ class EnhancedAPIClient(ManyCalls, Remembers, Verbs[Any]):
     def deadline(self, seconds: float) -> Deadline:
         """For a ``with`` block, as ``Session.deadline``."""
         return self._session.deadline(seconds)
+
+    def on(self, event: str, callback: Listener) -> Callable[[], None]:
+        """Call ``callback`` with one object at each ``event``, as ``Session.on``."""
+        return self._session.on(event, callback)
 
     # -- one call --------------------------------------------------------------------------------
 
@@ -181,24 +183,32 @@ class EnhancedAPIClient(ManyCalls, Remembers, Verbs[Any]):
         asked = {"method": checked_method(method), "url": self._base.join(endpoint)}
         return self._session.plan({**asked, "headers": given or None, **body, **options}, **ours)
 
+    @property
+    def last_trace(self) -> Trace | None:
+        """What happened to the last call that this thread has made with this client."""
+        return self._latest.trace
+
     def _made(self, call: Call) -> Any:
         self._check_open()
         try:
             return self._useful(self._session.perform(call), call)
         except RequestException as error:
+            self._latest.of_error(error)
             if not has_fallback(call, error):
                 raise
             return plain(instead(self._session.engine, call, error))
 
     def _useful(self, response: Response, call: Call | None = None) -> Any:
         """What the caller gets of an answer."""
+        self._latest.of_response(response)
         engine = self._session.engine
         if response.status_code >= 400:
             seconds = retry_after(response.headers.get("Retry-After"), now=engine.wall())
-            raise failure(response, retry_after=seconds)
+            raise _traced(failure(response, retry_after=seconds), response)
         try:
             return decoded(response)
-        except Exception:
+        except Exception as error:
+            _traced(error, response)
             engine.meter.disappoint()
             if call is not None and call.cache_key is not None:
                 engine.cache.answers.delete(call.cache_key)  # it would be as broken the next time
@@ -222,6 +232,11 @@ class EnhancedAPIClient(ManyCalls, Remembers, Verbs[Any]):
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
         return f"<EnhancedAPIClient [{masked_url(self.base_url)}: {state}]>"
+
+
+def _traced(error: E, response: Response) -> E:
+    error.__dict__["trace"] = getattr(response, "trace", None)
+    return error
 
 
 def _bound(timeout: Any, deadline: Any) -> float | None:

@@ -3,12 +3,14 @@
 a call        meter.time       write down how it went
               hooks.hear       let the caller's hooks see the answer
               cache.lookup     do we know the answer?
+              tracer.follow    write down what happens from here
               refuse           is the endpoint down, and nobody asking?
               flights.join     is somebody asking right now?
               turns.take       is another process asking right now?
               cache.store      keep a good answer
               -> requests      prepares, signs, keeps cookies, follows redirects
 an exchange   retry.attempt    ask, and ask again
+              tracer.attempt   write down each time
               guard_host       unless the host cannot be reached
               limits           when it may go, and how many may
               breakers.guard   unless the endpoint is down
@@ -22,6 +24,7 @@ import random
 import threading
 import time
 import weakref
+from functools import partial
 from typing import Any
 
 from .errors import ClientClosed
@@ -29,16 +32,19 @@ from .forks import reset_in_child
 from .hedging import hedges_of
 from .identity import Identity
 from .journal import Journal
+from .listeners import Listeners
 from .making import Here, Making
 from .naps import nap, now
 from .pipeline import Call, Exchange, Step
 from .policies.breakers import Breakers, CircuitBreaker
 from .policies.budget import Budget
 from .policies.cache import Cache
+from .policies.explaining import missed
 from .policies.flights import Flights
 from .policies.limits import Limits
 from .policies.meter import Meter
 from .policies.retry import Retry
+from .policies.tracer import Tracer
 from .policies.turns import Turns
 from .settings import Settings
 from .transport.adapter import PoolingAdapter
@@ -66,7 +72,9 @@ class Engine:
             by_rfc=settings.cache_mode == "rfc",
             share=settings.share,
         )
-        self.meter = Meter(clock=self.clock)
+        self.breakers = Breakers(settings, clock=self.clock, journal=self.journal, template=breaker)
+        self.listeners = Listeners(self.breakers.endpoint_of, changed=self.breakers.hear)
+        self.meter = Meter(clock=self.clock, listeners=self.listeners)
         self.cache = Cache(settings, clock=self.clock, journal=self.journal)
         self.flights = Flights(clock=self.clock, journal=self.journal)
         nap = settings.sleep or self._nap
@@ -81,8 +89,10 @@ class Engine:
             journal=self.journal,
             state_of=state_of,
             budget=self.budget,
+            listeners=self.listeners,
         )
-        self.breakers = Breakers(settings, clock=self.clock, journal=self.journal, template=breaker)
+        why = partial(missed, self.cache, is_on=settings.enable_cache)
+        self.tracer = Tracer(clock=self.clock, why=why, listeners=self.listeners, own=self.adapter)
         self.limits = Limits(settings, clock=self.clock, endpoint_of=self.breakers.endpoint_of)
         self.hedges = hedges_of(
             settings,
@@ -94,8 +104,9 @@ class Engine:
         self.wire = Wire(settings, clock=self.clock)
         self.account: Account | None = None
         if _witness is not None:
-            self.account = Account(_witness, self.retry, self.adapter)
-            self.meter.listener = self.account.end
+            self.account = Account(_witness, self.retry, self.adapter, self.hedges)
+            self.listeners.add("attempt", self.account.send)
+            self.listeners.add("call", self.account.end)
         self.thread = Here()
         self.session: weakref.ref[Any] | None = None  # whose it is, once that has been said
         _ENGINES.add(self)
@@ -114,6 +125,7 @@ class Engine:
         foresees = settings.enable_circuit_breaker and settings.endpoint_key is None
         steps: list[tuple[Step[Call], bool]] = [
             (self.cache.lookup, settings.enable_cache and not again),
+            (self.tracer.follow, True),
             *([(refuse, foresees and not self.journal.enabled)] if refuse else []),
             (self.flights.join, settings.enable_deduplication),
             (self.turns.take, are_shared and settings.enable_deduplication),
@@ -126,14 +138,13 @@ class Engine:
         breaks = self.settings.enable_circuit_breaker
         steps: list[tuple[Step[Exchange], bool]] = [
             (self.retry.attempt, True),  # with max_retries=0 it still counts and writes down
+            (self.tracer.attempt, True),
             (self.breakers.guard_host, breaks and self.breakers.guards_hosts),
             *[(step, True) for step in self._limiting()],
             (self.breakers.guard, breaks),
         ]
         if self.hedges is not None:
             steps.append((self.hedges.race, True))
-        if self.account is not None:
-            steps.append((self.account.transmit, True))
         return [step for step, is_on in steps if is_on]
 
     def _limiting(self) -> list[Step[Exchange]]:
@@ -185,6 +196,7 @@ class Engine:
         for part in own:
             part.reset_after_fork()
         self.meter.reset_lock()
+        self.listeners.reset_lock()
         self.retry.reset_lock()
         if self.budget is not None:
             self.budget.reset_lock()

@@ -23,6 +23,7 @@ from .deadlines import bind
 from .engine import Engine
 from .forks import look
 from .lines import CheckedParts, check_lines
+from .listeners import Listener
 from .pipeline import Call, Exchange, Proceed, compose
 from .shortcut import is_all, is_sent_as_ever, prepared
 from .transport.adapter import PoolingAdapter
@@ -73,6 +74,17 @@ class GuardedExchange(CheckedParts):
             if request is not None:
                 engine.breakers.refuse(request)
         return proceed(call)
+
+    def on(self, event: str, callback: Listener) -> Callable[[], None]:
+        """Call ``callback`` with one object at each ``event`` from now on; see ``events``.
+
+        In the thread of the call, with no lock held; what it raises is logged once.  Events are
+        ``"call"``, ``"cache"``, ``"attempt"``, ``"retry"`` and ``"breaker"``.
+
+        Returns:
+            A function that ends it.
+        """
+        return self._engine.listeners.add(event, callback)
 
     def send(
         self, request: PreparedRequest, *, deadline: float | None = None, **kwargs: Any

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote_plus
 
-__all__ = ["LOGGER", "Journal", "is_secret", "masked_headers", "masked_url"]
+__all__ = ["LOGGER", "MASK", "Journal", "is_secret", "masked_headers", "masked_url"]
 
 LOGGER = logging.getLogger("browseros_api")
 LOGGER.addHandler(logging.NullHandler())

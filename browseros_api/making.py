@@ -31,8 +31,8 @@ class Making:
         self._token = None
         if call.deadline is not None:  # calls made meanwhile, by hooks say, have no longer
             self._token = enter(call.deadline, self._clock)
-            if call.spent is not None:
-                call.spent.turn("rest")
+        if call.spent is not None:
+            call.spent.turn("rest")
 
     def __exit__(self, *_: object) -> None:
         self._here.call = self._before

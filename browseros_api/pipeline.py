@@ -18,6 +18,7 @@ from .errors import NEVER_SENT, RequestState
 from .replicas import Snapshot
 from .spent import Spent
 from .terms import UNSET
+from .tracing.trace import Trace
 
 if TYPE_CHECKING:
     from .identity import Question
@@ -47,7 +48,8 @@ class Call:
     was added to those which were given.
     ``refreshes``: nobody waits for it; it is to renew an answer that is kept.
     ``reached`` is how far the last of its requests came that went out; ``spent``, where its time
-    goes, only with a deadline.
+    goes, with a deadline from the beginning.  ``trace`` is what happens to it, as soon as the cache
+    has not had the answer; then ``variants`` are kept answers that were not for this call.
     The last group is written while the call runs, by the one thread that runs it.
     """
 
@@ -80,9 +82,12 @@ class Call:
     reached: RequestState = NEVER_SENT
     from_cache: bool = False
     followed: bool = False
+    followers: int = 0
     seat: Any = None
     answer: Response | None = None
     entry: Any = None
+    variants: tuple[Any, ...] = ()
+    trace: Trace | None = None
     snapshot: Snapshot | None = None
     again: Callable[[Call], Response] | None = None
 
@@ -104,8 +109,9 @@ class Exchange:
     """One hop of a call: a prepared request, and what the adapter is to be told with it.
 
     ``refused_for`` is written when an attempt has failed: seconds for which the endpoint's circuit
-    is now open.  ``reached`` is how far the latest attempt came.  ``options`` are the keyword
-    arguments of ``adapter.send``: stream, timeout, verify and so on.
+    is now open.  ``circuit`` is the state of that when the attempt began.  ``reached`` is how far
+    the latest attempt came.  ``options`` are the keyword arguments of ``adapter.send``: stream,
+    timeout, verify and so on.
     """
 
     request: PreparedRequest
@@ -116,6 +122,7 @@ class Exchange:
     attempt: int = 0
     reached: RequestState = NEVER_SENT
     refused_for: float = 0.0
+    circuit: str = ""
 
     @property
     def streams(self) -> bool:

@@ -10,8 +10,10 @@ from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 
+from .copying import copied, copied_headers
 from .keys import ALL_COOKIES, REDIRECTS, fingerprint
 from .naming import makes_somebody
+from .tracing.trace import Trace
 
 __all__ = ["OVERHEAD", "Replica", "Snapshot"]
 
@@ -27,6 +29,7 @@ class Replica(Response):
     What a reader could change in place (headers, cookies, history, request) is copied when it is
     first looked at: most readers look at none of it.
 
+    ``trace`` is what happened to its call; made when it is first looked at, if it was known.
     ``from_cache``: it was kept, and used without asking, or after the origin had said that it has
     not changed.  ``stale``: its time was over.  ``age``: seconds since the origin made it.
     ``from_fallback``: it was given by the caller, and stands in for an error.
@@ -39,6 +42,7 @@ class Replica(Response):
     age: float = 0.0
     from_fallback: bool = False
     _snapshot: Snapshot
+    _hit: tuple[str, str, float] | None = None
 
     def __getattr__(self, name: str) -> Any:
         snapshot = self.__dict__.get("_snapshot")
@@ -68,7 +72,7 @@ class Snapshot:
         redirects = [] if is_hop else response.history
         self._history = tuple(Snapshot(hop, is_hop=True) for hop in redirects)
         self._choosers = _choosers(response)
-        self._next = _copied(getattr(response, "_next", None))  # pickling loses it
+        self._next = copied(getattr(response, "_next", None))  # pickling loses it
         body = self._state["_content"]
         headers = sum(len(name) + len(str(value)) for name, value in response.headers.items())
         hops = sum(hop.size for hop in self._history)
@@ -97,6 +101,11 @@ class Snapshot:
         first = self._history[0] if self._history else self
         url: str | None = first._state["url"]
         return url
+
+    @property
+    def parts(self) -> Any:
+        """What has its ``headers``, and not its body."""
+        return self._answer
 
     @property
     def has_history(self) -> bool:
@@ -141,15 +150,20 @@ class Snapshot:
         return tuple((name, fingerprint(name, headers.get(name))) for name in self._choosers)
 
     def replica(
-        self, *, from_cache: bool = False, stale: bool = False, age: float | None = None
-    ) -> Replica:
-        """A copy of the answer that its reader may change as it likes."""
+        self, *, from_cache: bool = False, stale: bool = False, age: float | None = None,
+        hit: tuple[str, str, float] | None = None,
+    ) -> Replica:  # fmt: skip
+        """A copy of the answer that its reader may change as it likes.
+
+        ``hit`` is what ``Trace.of_hit`` is made of.
+        """
         copy = Replica.__new__(Replica)
         own = copy.__dict__
         own.update(self._state)
         own["_snapshot"] = self
         own["from_cache"] = from_cache
         own["raw"] = None
+        own["_hit"] = hit
         if stale:
             own["stale"] = True
         if age is not None:
@@ -167,7 +181,7 @@ def _choosers(response: Response) -> tuple[str, ...]:
 
 
 def _anonymous(request: Any) -> Any:
-    copy = _copied(request)
+    copy = copied(request)
     if isinstance(copy, PreparedRequest):
         copy._cookies = RequestsCookieJar()
         for name in [name for name in copy.headers if makes_somebody(name.lower())]:
@@ -188,28 +202,12 @@ class _Parts:
     def __init__(self, response: Response) -> None:
         self.headers = response.headers.copy()
         self.cookies = response.cookies.copy()
-        self.request = _copied(response.request)
+        self.request = copied(response.request)
         self.connection = getattr(response, "connection", None)
 
 
-def _copied(request: PreparedRequest | None) -> PreparedRequest | None:
-    if not isinstance(request, PreparedRequest):
-        return request  # None, or what some mock thinks is one
-    copy = request.copy()
-    copy.hooks = {event: list(hooks) for event, hooks in request.hooks.items()}  # it shares them
-    return copy
-
-
-def _copied_headers(headers: Any) -> Any:
-    if type(headers) is not CaseInsensitiveDict:
-        return headers.copy()
-    copy: CaseInsensitiveDict[Any] = CaseInsensitiveDict.__new__(CaseInsensitiveDict)
-    copy._store = headers._store.copy()  # its own copy() puts in one after the other
-    return copy
-
-
 def _headers(snapshot: Snapshot, replica: Replica) -> CaseInsensitiveDict[str]:
-    headers: CaseInsensitiveDict[str] = _copied_headers(snapshot._answer.headers)
+    headers: CaseInsensitiveDict[str] = copied_headers(snapshot._answer.headers)
     if replica.from_cache and "age" in replica.__dict__:
         headers["Age"] = str(int(replica.age))  # RFC 9111, 5.1
     return headers
@@ -225,11 +223,20 @@ def _replicas(hops: tuple[Snapshot, ...], from_cache: bool) -> list[Replica]:
     return copies
 
 
+def _traced(snapshot: Snapshot, replica: Replica) -> Trace | None:
+    """None for a redirect on the way, which is a part of a call."""
+    hit, parts = replica._hit, snapshot.parts
+    if hit is None:
+        return None
+    return Trace.of_hit(hit, status=snapshot.status_code, age=replica.age, parts=parts)
+
+
 _COPIES: dict[str, Callable[[Snapshot, Replica], Any]] = {
     "headers": _headers,
     "cookies": lambda snapshot, _: snapshot._answer.cookies.copy(),
     "connection": lambda snapshot, _: snapshot._answer.connection,
-    "request": lambda snapshot, _: _copied(snapshot._answer.request),
+    "request": lambda snapshot, _: copied(snapshot._answer.request),
     "history": lambda snapshot, replica: _replicas(snapshot._history, replica.from_cache),
-    "_next": lambda snapshot, _: _copied(snapshot._next),
+    "trace": _traced,
+    "_next": lambda snapshot, _: copied(snapshot._next),
 }

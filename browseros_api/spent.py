@@ -3,46 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Literal
 
 __all__ = ["Phase", "Spent"]
 
-# following: an identical call in the air; queue: for a thread, for a connection of the pool, or
-# for what a limit allows; lookup: the name; send: until the request is written; server: until the
-# head of the answer is there; sleep: before another attempt; rest: everything else, such as hooks
-# and authentication.
+# cache: looking for a kept answer; following: an identical call in the air; queue: for a thread,
+# for a connection of the pool, or for what a limit allows; lookup: the name; send: until the
+# request is written; server: until the head of the answer is there; sleep: before another attempt;
+# rest: everything else, such as hooks and authentication.
 Phase = Literal[
-    "following", "queue", "lookup", "connect", "tls", "send", "server", "body", "sleep", "rest"
-]
+    "cache", "following", "queue", "lookup", "connect", "tls", "send", "server", "body", "sleep",
+    "rest",
+]  # fmt: skip
 
 _LEAST, _SHARE = 0.001, 0.01  # seconds, and part of the whole, that are worth a word
+_MOST, _KEPT = 512, 256  # marks: a stream that is read in small pieces makes many
 
 
 class Spent:
-    """Seconds of a call by phase, in the time of ``clock``; it begins with the rest.
+    """When a call has turned to which phase, in the time of ``clock``.
 
-    Whoever runs the call turns it: one thread at a time, which hands it on to the next.
+    It begins with ``phase``, ``since`` an instant that may have passed.  Whoever runs the call
+    turns it: one thread at a time, which hands it on to the next.
+
+    Attributes:
+        marks: each phase and the instant when it began; the last one goes on.
     """
 
-    __slots__ = ("_clock", "_phase", "_seconds", "_since")
+    __slots__ = ("_clock", "_folded", "_mark", "marks")
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, clock: Callable[[], float], phase: Phase = "rest", since: float | None = None
+    ) -> None:
         self._clock = clock
-        self._phase: Phase = "rest"
-        self._since = clock()
-        self._seconds: dict[Phase, float] = {}
+        self.marks: list[tuple[Phase, float]] = [(phase, clock() if since is None else since)]
+        self._mark = self.marks.append
+        self._folded: dict[Phase, float] = {}  # seconds that the marks do not tell, or tell wrongly
 
     def turn(self, phase: Phase) -> None:
         """One phase ends, and ``phase`` begins."""
-        now = self._clock()
-        self._seconds[self._phase] = self._seconds.get(self._phase, 0.0) + now - self._since
-        self._phase, self._since = phase, now
+        self._mark((phase, self._clock()))
+
+    def has_turned(self, phase: Phase, since: float) -> None:
+        """``phase`` has begun at an instant since the last mark."""
+        self._mark((phase, max(since, self.marks[-1][1])))
 
     def read(self) -> dict[str, float]:
         """Seconds of each phase so far, the longest first."""
-        self.turn(self._phase)
-        longest_first = sorted(self._seconds.items(), key=lambda item: -item[1])
-        return {phase: seconds for phase, seconds in longest_first if seconds > 0}
+        seconds: dict[Phase, float] = dict(self._folded)
+        for (phase, since), (_, until) in pairwise([*self.marks, ("rest", self._clock())]):
+            seconds[phase] = seconds.get(phase, 0.0) + until - since
+        longest_first = sorted(seconds.items(), key=lambda item: -item[1])
+        return {phase: value for phase, value in longest_first if value > 0}
+
+    def fold(self) -> None:
+        """Of many marks, keep of the later ones only what they come to: for who turns on and on.
+
+        What began first is what is drawn.
+        """
+        if len(self.marks) <= _MOST:
+            return
+        later, last = self.marks[_KEPT:], self.marks[-1]
+        for (phase, since), (_, until) in pairwise(later):
+            self._folded[phase] = self._folded.get(phase, 0.0) + until - since
+        first = later[0][1]
+        self._folded["rest"] = self._folded.get("rest", 0.0) - (last[1] - first)
+        self.marks[_KEPT:] = [("rest", first), last]
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _frozen, (self.marks, self._folded)  # a clock may be anything
 
     @staticmethod
     def told(seconds: dict[str, float]) -> str:
@@ -51,3 +81,10 @@ class Spent:
         return ", ".join(
             f"{phase} {value:.3g} s" for phase, value in seconds.items() if value >= least
         )
+
+
+def _frozen(marks: list[tuple[Phase, float]], folded: dict[Phase, float]) -> Spent:
+    """As it was when it was pickled."""
+    spent = Spent(lambda: spent.marks[-1][1], *marks[0])
+    spent.marks[:], spent._folded = marks, folded
+    return spent

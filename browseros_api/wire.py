@@ -95,7 +95,10 @@ class Wire:
         assert adapter is not None
         if self.settings.max_retries and asks_again(adapter):
             adapter = self._warned_of(cast(HTTPAdapter, adapter))
-        left = None if isinstance(adapter, PoolingAdapter) else watch.remaining()
+        left = None
+        if not isinstance(adapter, PoolingAdapter):
+            watch.note("server")  # for all we know
+            left = watch.remaining()
         if left is not None:
             options = {**options, "timeout": clipped(options.get("timeout"), left)}
         began = time.perf_counter()

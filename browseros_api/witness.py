@@ -12,14 +12,12 @@ from collections import Counter
 from heapq import nlargest
 from typing import Any
 
-from requests import Response
-
-from .journal import masked_url
-from .pipeline import Call, Exchange, Proceed
+from .errors import NEVER_SENT
+from .events import AttemptEvent, CallEvent
 from .policies.endpoints import endpoint_namer
+from .policies.hedges import Hedges
 from .policies.retry import Retry
 from .transport.adapter import PoolingAdapter
-from .transport.sent import never_sent
 
 __all__ = ["Account", "Witness"]
 
@@ -53,9 +51,9 @@ class Witness:
             for name, more in figures.items():
                 self._sums[name] += more
 
-    def time(self, call: Call, seconds: float) -> None:
+    def time(self, event: CallEvent) -> None:
         """A call that went to the network took so long."""
-        name = self._name(call.method, masked_url(call.url.partition("?")[0]))
+        seconds, name = event.seconds, self._name(event.method, event.url.partition("?")[0])
         with self.lock:
             calls, before = self._endpoints.get(name, (0, 0.0))
             self._endpoints[name] = calls + 1, before + seconds
@@ -82,39 +80,33 @@ class Witness:
 
 
 class Account:
-    """What one engine tells the witness: its step is ``transmit``, its meter's listener ``end``."""
+    """What one engine tells the witness: ``send`` hears of attempts, ``end`` of calls."""
 
-    def __init__(self, witness: Witness, retry: Retry, adapter: PoolingAdapter) -> None:
-        self._witness, self._retry, self._adapter = witness, retry, adapter
+    def __init__(
+        self, witness: Witness, retry: Retry, adapter: PoolingAdapter, hedges: Hedges | None = None
+    ) -> None:
+        self._witness, self._retry, self._adapter, self._hedges = witness, retry, adapter, hedges
         self._told: Counter[str] = Counter()
 
     def reset_lock(self) -> None:
         """For a child process."""
         self._witness.reset_lock()
 
-    def transmit(self, exchange: Exchange, proceed: Proceed[Exchange]) -> Response:
-        """A request goes over the wire, if it comes so far."""
-        is_sent = True
-        try:
-            return proceed(exchange)
-        except BaseException as error:
-            is_sent = not never_sent(error)
-            raise
-        finally:
-            if is_sent:
-                is_elsewhere = exchange.adapter is not self._adapter
-                self._witness.add(sent_requests=1, sent_elsewhere=int(is_elsewhere))
+    def send(self, event: AttemptEvent) -> None:
+        """A request went over the wire, if it came so far."""
+        if event.state != NEVER_SENT:
+            self._witness.add(sent_requests=1, sent_elsewhere=int(event.is_elsewhere))
 
-    def end(self, call: Call, seconds: float) -> None:
+    def end(self, event: CallEvent) -> None:
         """A call has ended, well or not."""
-        if call.from_cache:
+        if event.from_cache:
             self._witness.add(total_requests=1, cached_responses=1)
-        elif call.followed:
+        elif event.followed:
             self._witness.add(total_requests=1, deduplicated_requests=1)
         else:
             self._witness.add(total_requests=1, **self._news())
-            if call.attempts:
-                self._witness.time(call, seconds)
+            if event.attempts:
+                self._witness.time(event)
 
     def _news(self) -> dict[str, int]:
         """What the counters of the engine say now that they have not said before."""
@@ -123,7 +115,8 @@ class Account:
             "retries": self._retry.retries,
             "rescued_requests": self._retry.rescued,
             "connections_opened": pool["connections_opened"],
-            "sent_requests": pool["stale_replaced"],  # once more, and no step hears of it
+            # Once more, and of these no attempt is heard.
+            "sent_requests": pool["stale_replaced"] + (self._hedges.sent if self._hedges else 0),
         }
         with self._witness.lock:  # threads may come in any order, with older and newer figures
             news = {name: max(0, value - self._told[name]) for name, value in now.items()}

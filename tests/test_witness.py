@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 import browseros_api.aio
 from browseros_api import Session
 from browseros_api.engine import observe
-from browseros_api.pipeline import Call
+from browseros_api.events import CallEvent
 from browseros_api.testing import ApiServer, FakeClock, Reply, wait_until
 from browseros_api.witness import Account, Witness
 
@@ -46,6 +46,13 @@ def seen(witness: Witness, *names: str) -> tuple[int, ...]:
     return tuple(figures[name] for name in names)
 
 
+def ended(url: str, seconds: float) -> CallEvent:
+    return CallEvent(
+        method="GET", url=url, endpoint="", seconds=seconds, status=200, error=None,
+        from_cache=False, followed=False, attempts=1, trace=None,
+    )  # fmt: skip
+
+
 def names_of(witness: Witness) -> list[str]:
     return [endpoint["endpoint"] for endpoint in witness.read()["slow_endpoints"]]
 
@@ -53,8 +60,9 @@ def names_of(witness: Witness) -> list[str]:
 def test_nobody_listens_unless_asked_to() -> None:
     session = Session()
     assert session.engine.account is None
-    assert session.engine.meter.listener is None
-    assert len(session.engine.exchange_steps()) == 2
+    listeners = session.engine.listeners
+    assert not listeners.hear_calls
+    assert not listeners.hear_attempts
 
 
 def test_before_the_first_call_everything_is_zero(witness: Witness) -> None:
@@ -215,7 +223,7 @@ def test_figures_that_come_late_take_nothing_back(witness: Witness) -> None:
     retry: Any = SimpleNamespace(retries=0, rescued=0)
     account = Account(witness, retry, adapter)
     for total in (2, 2, 3):
-        account.end(Call("GET", "http://api.test/"), 0.1)
+        account.end(ended("http://api.test/", 0.1))
         assert seen(witness, "connections_opened") == (total,)
 
 
@@ -321,9 +329,9 @@ def test_hits_followers_and_what_was_never_tried_are_no_slow_endpoints(
 
 
 def test_the_slow_ones_are_remembered_among_very_many(witness: Witness) -> None:
-    witness.time(Call("GET", "http://api.test/slow"), 9.0)
+    witness.time(ended("http://api.test/slow", 9.0))
     for number in range(5000):
         word = "".join(chr(ord("a") + int(digit)) for digit in str(number))
-        witness.time(Call("GET", f"http://api.test/{word}"), 0.1)
+        witness.time(ended(f"http://api.test/{word}", 0.1))
     assert names_of(witness)[0] == "http://api.test/slow"
     assert len(witness._endpoints) <= 1024

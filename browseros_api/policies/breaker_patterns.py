@@ -13,12 +13,13 @@ import requests
 from requests import Response
 
 from ..journal import Journal
+from ..listeners import Listeners
 from ..settings import Settings
 from ..terms import CircuitTerms
 from .breaker_states import Listener
 from .circuit_breaker import CircuitBreaker
 
-__all__ = ["Scribe", "endpoint_pattern", "host_pattern"]
+__all__ = ["Herald", "Scribe", "endpoint_pattern", "host_pattern"]
 
 _HOST_TRIALS = 1  # a connection that could be made tells all
 
@@ -73,6 +74,18 @@ class Scribe(Listener):
         """One line for each change."""
         old, new = (state.name.replace("-", "_") for state in (old_state, new_state))
         self._journal.say("breaker %s: %s -> %s%s", cb.name, old, new, _because(cb.last_error))
+
+
+class Herald(Listener):
+    """Tells of the same whoever listens."""
+
+    def __init__(self, listeners: Listeners) -> None:
+        self._listeners = listeners
+
+    def state_change(self, cb: Any, old_state: Any, new_state: Any) -> None:
+        """One event for each change."""
+        old, new = (state.name.replace("-", "_") for state in (old_state, new_state))
+        self._listeners.breaker_turned(cb.name, old, new, cb.last_error)
 
 
 def _because(error: BaseException | None) -> str:

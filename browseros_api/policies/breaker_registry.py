@@ -6,6 +6,8 @@ import copy
 import threading
 from collections import OrderedDict
 
+from ..listeners import Listeners
+from .breaker_patterns import Herald
 from .circuit_breaker import CircuitBreaker
 
 __all__ = ["Registry"]
@@ -17,6 +19,8 @@ class Registry:
     def __init__(self, pattern: CircuitBreaker, *, most: int) -> None:
         self._pattern, self._most = pattern, most
         self._breakers: OrderedDict[str, CircuitBreaker] = OrderedDict()  # latest used last
+        self._herald: Herald | None = None
+        self._is_heard = False
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
@@ -30,12 +34,22 @@ class Registry:
             if breaker is not None:
                 self._breakers.move_to_end(name)
                 return breaker
-        fresh = copy.copy(self._pattern)
-        fresh.name = name
-        with self._lock:
-            breaker = self._breakers.setdefault(name, fresh)
+            # Made with the lock held, or it could miss who begins to listen just now.
+            breaker = self._breakers[name] = copy.copy(self._pattern)
+            breaker.name = name
         self._make_room(name)
         return breaker
+
+    def hear(self, listeners: Listeners) -> None:
+        """Tell the listeners of each change, if any of them wants to hear of it."""
+        with self._lock:
+            if listeners.hear_breakers == self._is_heard:
+                return
+            self._is_heard = listeners.hear_breakers
+            herald = self._herald = self._herald or Herald(listeners)
+            for breaker in (self._pattern, *self._breakers.values()):
+                change = breaker.add_listener if self._is_heard else breaker.remove_listener
+                change(herald)
 
     def known(self, name: str) -> CircuitBreaker | None:
         """The breaker of this name, if there is one; looking does not count as use."""

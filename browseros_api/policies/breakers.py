@@ -33,6 +33,7 @@ from ..errors import (
     without_history,
 )
 from ..journal import Journal
+from ..listeners import Listeners
 from ..pipeline import Exchange, Proceed
 from ..settings import Settings
 from ..stores.opening import is_server
@@ -82,6 +83,11 @@ class Breakers:
         self.guards_hosts = pattern.terms.host_failures is not None
         self.reset_after_fork()
 
+    def hear(self, listeners: Listeners) -> None:
+        """Tell the listeners of each change, if any of them wants to hear of it."""
+        for registry in (self._endpoints, self._hosts):
+            registry.hear(listeners)
+
     def reset_after_fork(self) -> None:
         """Nobody holds the locks."""
         self._lock = threading.Lock()
@@ -103,6 +109,7 @@ class Breakers:
         exchange.endpoint = self.endpoint_of(request.method or "", request.url or "")
         breaker = self.of(exchange.endpoint)
         permit = self._admitted(breaker, request)
+        exchange.circuit = permit.state.name if permit.state else ""
         try:
             response = proceed(exchange)
             failure = _failure_told_by(response, breaker)

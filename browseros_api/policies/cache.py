@@ -52,7 +52,7 @@ class Cache:
     ) -> None:
         self._by_rfc = settings.cache_mode == "rfc"
         self._spare = settings.stale_if_error
-        self._clock, self._journal = clock, journal
+        self.clock, self._journal = clock, journal
         self.keeper = Keeper(settings, clock=clock, journal=journal, wall=wall)
         self.refresher = Refresher()
         self.lent = 0  # counts answers that were used in need
@@ -84,7 +84,7 @@ class Cache:
         keeper = self.keeper
         if call.kept_before != keeper.kept and (known := self.known(call)) is not None:
             return known  # it landed between our look and our own taking off
-        call.epoch, call.took_off = keeper.changes.epoch, self._clock()
+        call.epoch, call.took_off = keeper.changes.epoch, self.clock()
         if call.cache_key is not None and call.use_cache:
             return self._asked(call, proceed)
         response = proceed(call)
@@ -100,7 +100,10 @@ class Cache:
         if call.cache_key is None or not call.use_cache:
             return None
         demands = None if PARTICULAR.isdisjoint(call.headers) else self.demands(call)
-        entry = call.entry = chosen(self.answers.get(call.cache_key), call)
+        variants = self.answers.get(call.cache_key)
+        entry = call.entry = chosen(variants, call)
+        if entry is None:
+            call.variants = variants
         known = None if entry is None else self._taken(call, entry, demands, only_looks)
         if known is None and demands is not None and demands.only_if_cached and not only_looks:
             return unanswerable(call)
@@ -113,11 +116,12 @@ class Cache:
     def _taken(
         self, call: Call, entry: Entry, demands: Demands | None, only_looks: bool
     ) -> Response | None:
-        now = self._clock()
+        now = self.clock()
         if now < entry.fresh_until and demands is None and call.method == "GET":
             call.from_cache = True
             self._say(call, "")
-            return entry.snapshot.replica(from_cache=True, age=now - entry.born)
+            hit = (call.method, call.asked, entry.fresh_until - entry.born)
+            return entry.snapshot.replica(from_cache=True, age=now - entry.born, hit=hit)
         if not self.will_do(entry, demands or PLAIN, now=now):
             return None
         snapshot = offcut(call, demands, entry.snapshot)
@@ -127,7 +131,7 @@ class Cache:
             self._refresh(call, now)
         call.from_cache = True
         self._say(call, "")
-        return _used(entry, snapshot, now=now)
+        return _used(entry, snapshot, call, now=now)
 
     def will_do(self, entry: Entry, demands: Demands, *, now: float) -> bool:
         """Whether this answer meets the demands of a request."""
@@ -149,6 +153,8 @@ class Cache:
             arguments=dict(call.arguments),
             deadline=now + _REFRESH_TIME,
             refreshes=True,
+            spent=None,
+            trace=None,
         )
         self.refresher.begin(f"{call.cache_key} {call.entry.chosen_by}", lambda: again(asked))
 
@@ -176,7 +182,7 @@ class Cache:
         entry: Entry | None = call.entry
         if entry is None or entry.snapshot.status_code >= 500:
             return None
-        demands, now = self.demands(call), self._clock()
+        demands, now = self.demands(call), self.clock()
         if demands.no_cache or not self._serves_in_need(entry, demands, now):
             return None
         snapshot = offcut(call, demands, entry.snapshot)
@@ -185,7 +191,8 @@ class Cache:
         with self._lock:
             self.lent += now >= entry.fresh_until
         self._say(call, ", in need")
-        return _used(entry, snapshot, now=now)
+        lent = _used(entry, snapshot, call, now=now)
+        return lent if call.trace is None else call.trace.lend(lent)
 
     def _serves_in_need(self, entry: Entry, demands: Demands, now: float) -> bool:
         stale_for, headers = now - entry.fresh_until, entry.snapshot.headers
@@ -197,7 +204,7 @@ class Cache:
 
     def kept(self, key: str) -> Response | None:
         """What is kept under this key, be it stale, as long as it may serve in need."""
-        now = self._clock()
+        now = self.clock()
         for entry in self.answers.get(key):
             if self._serves_in_need(entry, PLAIN, now):
                 return _used(entry, entry.snapshot, now=now)
@@ -226,9 +233,10 @@ class Cache:
         return PARTICULAR.isdisjoint(call.headers) or not self.demands(call).is_own
 
 
-def _used(entry: Entry, snapshot: Snapshot, *, now: float) -> Response:
-    is_stale = now >= entry.fresh_until
-    return snapshot.replica(from_cache=True, stale=is_stale, age=now - entry.born)
+def _used(entry: Entry, snapshot: Snapshot, call: Call | None = None, *, now: float) -> Response:
+    hit = None if call is None else (call.method, call.asked, entry.fresh_until - entry.born)
+    stale, age = now >= entry.fresh_until, now - entry.born
+    return snapshot.replica(from_cache=True, stale=stale, age=age, hit=hit)
 
 
 def _with_headers(call: Call, headers: Mapping[str, str], proceed: Proceed[Call]) -> Response:

@@ -6,17 +6,41 @@ from collections.abc import Callable
 
 from ..pipeline import Call
 from ..stores.entry import Entry
+from ..tracing.trace import told_freshness
 from .cache import Cache
 from .demands import Demands
 from .offcuts import offcut
 from .validation import conditions
 from .variants import chosen
 
-__all__ = ["explained"]
+__all__ = ["explained", "missed"]
 
 
 def explained(cache: Cache, call: Call, *, clock: Callable[[], float]) -> str:
     """What would become of ``call`` now; nothing is asked, and nothing changes."""
+    reason = _bypassing(call)
+    if reason is not None or call.cache_key is None:
+        return str(reason)
+    variants = cache.answers.peek(call.cache_key)
+    entry = chosen(variants, call)
+    if entry is None:
+        return _unchosen(cache, call, variants)
+    return _judged(cache, call, entry, clock())
+
+
+def missed(cache: Cache, call: Call, *, is_on: bool = True) -> tuple[str, str]:
+    """Why ``call`` is being made, now that the cache was looked into: in a word, and a sentence."""
+    if not is_on:
+        return "off", "the cache is switched off (enable_cache=False)"
+    reason = _bypassing(call)
+    if reason is not None:
+        return "bypass", reason
+    if call.entry is not None:
+        return "miss", _judged(cache, call, call.entry, cache.clock())
+    return "miss", _other(call.variants) if call.variants else "a miss: nothing is kept for it"
+
+
+def _bypassing(call: Call) -> str | None:
     if call.method not in ("GET", "HEAD"):
         return f"a miss: {call.method} is never answered from the cache"
     if not call.use_cache:
@@ -28,17 +52,17 @@ def explained(cache: Cache, call: Call, *, clock: Callable[[], float]) -> str:
         )
     if call.cache_key is None:
         return f"a miss: in TTL mode {call.method} is not answered from the cache"
-    variants = cache.answers.peek(call.cache_key)
-    entry = chosen(variants, call)
-    if entry is None:
-        return _unchosen(cache, call, variants)
-    return _judged(cache, call, entry, clock())
+    return None
+
+
+def _other(variants: tuple[Entry, ...]) -> str:
+    names = sorted({name for entry in variants for name, _ in entry.chosen_by})
+    return f"a miss: what is kept varies on {', '.join(names)}, and is for other values"
 
 
 def _unchosen(cache: Cache, call: Call, variants: tuple[Entry, ...]) -> str:
     if variants:
-        names = sorted({name for entry in variants for name, _ in entry.chosen_by})
-        return f"a miss: what is kept varies on {', '.join(names)}, and is for other values"
+        return _other(variants)
     others = sum(
         any(entry.resource == call.resource for entry in cache.answers.peek(key))
         for key in cache.answers
@@ -54,7 +78,7 @@ def _unchosen(cache: Cache, call: Call, variants: tuple[Entry, ...]) -> str:
 def _judged(cache: Cache, call: Call, entry: Entry, now: float) -> str:
     demands = cache.demands(call)
     left = entry.fresh_until - now
-    how = _time(left)
+    how = told_freshness(left)
     if cache.will_do(entry, demands, now=now):
         if offcut(call, demands, entry.snapshot) is None:
             return "a miss: only the origin can tell what the request asks for"
@@ -70,10 +94,6 @@ def _judged(cache: Cache, call: Call, entry: Entry, now: float) -> str:
     asked = " and ".join(conditions(entry)) if cache.may_ask(call) else ""
     what = f"the origin is asked whether it has changed ({asked})" if asked else "it is asked for"
     return f"a miss: it is {how}, and {what}"
-
-
-def _time(left: float) -> str:
-    return f"fresh for another {left:.0f} s" if left > 0 else f"stale for {-left:.0f} s"
 
 
 def _wish(demands: Demands) -> str:

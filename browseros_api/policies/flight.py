@@ -33,12 +33,13 @@ class Flight:
 class Seat:
     """One caller's place in a flight; ``landing`` is what a follower waits for."""
 
-    __slots__ = ("flight", "is_late", "landing", "leads")
+    __slots__ = ("flight", "followers", "is_late", "landing", "leads")
 
     def __init__(self) -> None:
         self.flight: Flight | None = None
         self.leads = False
         self.landing: Future[Landing] | None = None
+        self.followers = 0  # of a leader, when it has landed
         self.is_late = False  # if it gives up, then because of its deadline
 
 

@@ -169,8 +169,10 @@ class Flights:
             raise
         finally:
             self._thread.leads = False
+            call.followers = seat.followers
         if not self._landed_alone(seat):
             self._land(seat, Landing.of_answer(call, response))
+            call.followers = seat.followers
         return response
 
     def _landed_alone(self, seat: Seat) -> bool:
@@ -190,6 +192,7 @@ class Flights:
                 return  # it has landed before
             told = flight.landing
             if landing.is_final:
+                seat.followers = len(flight.followers)
                 self._drop(flight)  # before anybody is told, so that nobody joins what is over
             else:
                 flight.vacant = True

@@ -9,6 +9,7 @@ from typing import Any
 
 from requests import Response
 
+from ..listeners import Listeners
 from ..pipeline import Call, Proceed
 
 __all__ = ["Meter"]
@@ -22,14 +23,10 @@ class Meter:
 
     A call succeeds if it ends with an answer below 400.  Latency is that of calls which went to
     the network: neither hits nor followers, who waited for somebody else's.
-
-    Attributes:
-        listener: told of each call that has ended, and how many seconds it took; it must be quick.
     """
 
-    def __init__(self, *, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self.listener: Callable[[Call, float], object] | None = None
+    def __init__(self, *, clock: Callable[[], float], listeners: Listeners | None = None) -> None:
+        self._clock, self._listeners = clock, listeners
         self._latencies: deque[float] = deque(maxlen=_REMEMBERED)
         self._total = self._successful = self._failed = 0
         self._cached = self._deduplicated = self._stood_in = 0
@@ -46,14 +43,13 @@ class Meter:
 
     def time(self, call: Call, proceed: Proceed[Call]) -> Response:
         """Write down how the call went."""
-        began = self.begin() if call.began is None else call.began
+        began = call.began = self.begin() if call.began is None else call.began
         try:
             response = proceed(call)
-        except BaseException:
-            self.end(call, began, succeeded=False)
+        except BaseException as error:
+            self.end(call, began, error)
             raise
-        # A hook may have put something in its place, and a mock may not have set it.
-        self.end(call, began, succeeded=(response.status_code or 0) < 400)
+        self.end(call, began, response)
         return response
 
     def begin(self) -> float:
@@ -62,11 +58,15 @@ class Meter:
             self._total += 1
         return self._clock()
 
-    def end(self, call: Call, began: float, *, succeeded: bool) -> None:
-        """A call that began at ``began`` has ended."""
+    def end(
+        self, call: Call, began: float, outcome: Response | BaseException | None = None
+    ) -> None:
+        """A call that began at ``began`` has ended; None: it was given up."""
         took = self._clock() - began
+        # A hook may have put something in its place, and a mock may not have set it.
+        status = getattr(outcome, "status_code", 600)
         with self._lock:
-            if succeeded:
+            if (status or 0) < 400:
                 self._successful += 1
             else:
                 self._failed += 1
@@ -79,8 +79,8 @@ class Meter:
                 self._networked += 1
                 self._seconds += took
                 self._latencies.append(took)
-        if self.listener is not None:
-            self.listener(call, took)
+        if self._listeners is not None and self._listeners.hear_calls:
+            self._listeners.call_ended(call, took, outcome)
 
     def disappoint(self) -> None:
         """An answer that counted as a success turned out to be of no use to the caller."""

@@ -20,6 +20,7 @@ from requests import RequestException, Response
 from ..errors import NEVER_SENT, PROCESSED, CircuitOpenError, RequestState, mark
 from ..forks import importing
 from ..journal import Journal, masked_url
+from ..listeners import Listeners
 from ..pipeline import Exchange, Proceed
 from ..refusals import LimitExceeded
 from ..settings import Settings
@@ -64,6 +65,7 @@ class Retry:
         random: Callable[[], float],
         journal: Journal,
         state_of: Callable[[RequestException], RequestState],
+        listeners: Listeners | None = None,
         budget: Spendable | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -72,7 +74,7 @@ class Retry:
         self._sleep = sleep
         self._journal = journal
         self._state_of = state_of
-        self._budget = budget
+        self._budget, self._listeners = budget, listeners
         self._rules = Rules(settings, random=random, wall=wall)
         self.retries = self.rescued = 0
         self.reset_lock()
@@ -191,15 +193,18 @@ class Retry:
 
     def _pause(self, exchange: Exchange, state: RetryCallState) -> None:
         outcome, seconds = _outcome(state), float(state.upcoming_sleep)
-        self._note(exchange, outcome, f"again in {seconds:.2f} s")
+        self._note(exchange, outcome, f"again in {seconds:.2f} s", seconds)
         try:
             if self._settings.on_retry is not None:
                 self._settings.on_retry(state.attempt_number, seconds, outcome)
+            if self._listeners is not None and self._listeners.hear_retries:
+                self._listeners.retry_planned(exchange, outcome, seconds)
         finally:
             discard(outcome)  # before the delay, in which another call can use its connection
         spent = exchange.call.spent
         if spent is not None:
             spent.turn("sleep")
+            spent.fold()
         self._sleep(seconds)
         if spent is not None:
             spent.turn("rest")
@@ -209,7 +214,11 @@ class Retry:
             self.retries += retries
             self.rescued += rescued
 
-    def _note(self, exchange: Exchange, outcome: Outcome, decision: str) -> None:
+    def _note(
+        self, exchange: Exchange, outcome: Outcome, decision: str, delay: float = 0.0
+    ) -> None:
+        if decision and exchange.call.trace is not None:
+            exchange.call.trace.decide(decision, delay)
         if not self._journal.enabled:
             return  # masking a URL is not free
         ending = f"; {decision}" if decision else ""

@@ -165,7 +165,6 @@ def _exchange(
         turn("server")
         sock.settimeout(read)
         received = sock.recv(_AT_ONCE)
-        turn("body")
     except Exception as error:
         connection.replay = Replay(was_sent=was_sent, error=error)
         return None, b""

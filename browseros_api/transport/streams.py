@@ -71,6 +71,8 @@ class _Bound(_Lent):
                 failure = error
             else:
                 watch.note("rest")
+                if watch.spent is not None:
+                    watch.spent.fold()
                 if not watch.expired:
                     return data
         self._was_late = True  # and stays so: what has come of the body must not look like all

@@ -17,6 +17,7 @@ __all__ = ["Watch", "current_watch", "turn"]
 
 class _Here(threading.local):
     watch: Watch | None = None
+    spent: Spent | None = None
 
 
 _here = _Here()
@@ -29,9 +30,9 @@ def current_watch() -> Watch | None:
 
 def turn(phase: Phase) -> None:
     """What this thread does now is ``phase`` of the call that it makes."""
-    watch = _here.watch
-    if watch is not None:
-        watch.note(phase)
+    spent = _here.spent
+    if spent is not None:
+        spent.turn(phase)
 
 
 class Watch:
@@ -42,7 +43,7 @@ class Watch:
     strictest one counts.  A body belongs to it if it is read inside the block, or if the watch was
     extended; then it goes on until it is released.
 
-    ``spent`` is turned while it binds, by what the transport does: see ``turn``.
+    ``spent`` is turned inside it, by what the transport does: see ``turn``.
     One that ``can_be_cut`` is given no instant: it binds until some thread cuts it, if any does.
 
     Only what is held can be shut, and letting go excludes shutting: once ``let_go`` has returned,
@@ -57,6 +58,7 @@ class Watch:
         "_is_extended",
         "_lock",
         "_outer",
+        "_spent_outside",
         "_verdict",
         "can_be_cut",
         "seconds",
@@ -77,7 +79,7 @@ class Watch:
         self._is_extended = False
 
     def __enter__(self) -> Watch:
-        self.note("server")  # for all we know
+        self._spent_outside, _here.spent = _here.spent, self.spent
         outer = self._outer = _here.watch
         if self.can_be_cut:
             self.until = None if outer is None else outer.until
@@ -106,6 +108,7 @@ class Watch:
         traceback: TracebackType | None,
     ) -> None:
         self.note("rest")
+        _here.spent = self._spent_outside
         if self._binding is self:
             _here.watch = self._outer
         if not self._is_extended:

@@ -338,7 +338,7 @@ def test_each_endpoint_has_a_percentile_of_its_own() -> None:
 def test_what_is_off_is_not_in_the_list_of_steps() -> None:
     with Session() as session:
         assert session.engine.hedges is None
-        assert len(session.engine.exchange_steps()) == 2
+        assert len(session.engine.exchange_steps()) == 3
         assert figures(session) == (0, 0)
 
 

@@ -347,5 +347,5 @@ def test_a_call_that_never_went_out_has_no_latency(meter: Meter, fake_clock: Fak
     one = Call("GET", "http://h/")  # refused by an open circuit, or given up in a queue
     one.began = meter.begin()
     fake_clock.tick(2)
-    meter.end(one, one.began, succeeded=False)
+    meter.end(one, one.began)
     assert meter.read()["average_latency_ms"] == 0.0
