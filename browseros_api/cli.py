@@ -62,8 +62,9 @@ def _views() -> list[Callable[[Any], None]]:
     from .views.doctor import add_doctor  # noqa: PLC0415
     from .views.fetching import add_fetch  # noqa: PLC0415
     from .views.monitor import add_monitor  # noqa: PLC0415
+    from .views.shelves import add_cache  # noqa: PLC0415
 
-    return [add_verbs, add_fetch, add_monitor, add_doctor, add_bench, add_completion]
+    return [add_verbs, add_fetch, add_monitor, add_cache, add_doctor, add_bench, add_completion]
 
 
 # -- demo ----------------------------------------------------------------------------------------

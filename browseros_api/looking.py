@@ -98,17 +98,21 @@ class KeptAnswers:
         place = self._place(url)
         return [key for key in answers if any(e.resource == place for e in answers.peek(key))]
 
-    def delete(self, *, url: str | None = None, prefix: str | None = None) -> int:
-        """Forget what is kept of one URL, whatever its query, or of all that begin like this.
+    def delete(
+        self, *, url: str | None = None, prefix: str | None = None, key: str | None = None
+    ) -> int:
+        """Forget what is kept of one URL, whatever its query, of all that begin alike, or one key.
 
-        What is on its way there is not kept either.  How many keys there were.
+        What is on its way to a URL is not kept either.  How many keys there were.
         """
-        if (url is None) == (prefix is None):
-            raise TypeError("give one of url and prefix")
+        if sum(one is not None for one in (url, prefix, key)) != 1:
+            raise TypeError("give one of url, prefix and key")
+        answers = self._keeper.answers
+        if key is not None:
+            return int(answers.delete(key))
         if url is not None:
             return self._keeper.forget(self._place(url))
         begin = self._join(str(prefix))
-        answers = self._keeper.answers
         kept = {entry.resource for key in answers for entry in answers.peek(key)}
         return sum(self._keeper.forget(one) for one in kept if one.startswith(begin))
 

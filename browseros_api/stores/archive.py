@@ -55,7 +55,8 @@ class Archive:
         for variant, raw in self._shelf.read(key, is_use=is_use):
             record = decoded(raw if self._seal is None else self._seal.opened(raw))
             if record is None or record.key != key:  # broken, or it is not what was kept there
-                self._shelf.drop(key, variant)
+                if is_use:  # who only looks may lack the key that it is sealed with
+                    self._shelf.drop(key, variant)
                 with self._lock:
                     self._unreadable += 1
                 continue

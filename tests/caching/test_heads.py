@@ -9,6 +9,8 @@ import pytest
 from browseros_api.testing import Reply
 from tests.caching.judging import Stage
 
+pytestmark = pytest.mark.parametrize("stage", ["memory", "sqlite"], indirect=True)
+
 FRESH = {"Cache-Control": "max-age=60"}
 
 

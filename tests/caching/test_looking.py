@@ -97,9 +97,17 @@ def test_all_that_begins_alike_is_forgotten(client: EnhancedAPIClient) -> None:
     assert len(client.cache) == 0
 
 
+def test_one_key_is_forgotten(client: EnhancedAPIClient) -> None:
+    for path in ("/x", "/y"):
+        client.get(path)
+    key = str(client.cache_key("/x"))
+    assert (client.cache.delete(key=key), client.cache.delete(key=key)) == (1, 0)
+    assert client.cache.keys() == [client.cache_key("/y")]
+
+
 def test_one_says_which(client: EnhancedAPIClient) -> None:
     for wrong in ({}, {"url": "/x", "prefix": "/y"}):
-        with pytest.raises(TypeError, match="one of url and prefix"):
+        with pytest.raises(TypeError, match="one of url, prefix and key"):
             client.cache.delete(**wrong)
     with pytest.raises(ValueError, match="origin"):
         client.cache.delete(url="http://elsewhere.example/x")

@@ -10,6 +10,8 @@ import pytest
 from browseros_api.testing import Received, Reply, wait_until
 from tests.caching.judging import CONDITIONAL, MISS, Stage
 
+pytestmark = pytest.mark.parametrize("stage", ["memory", "sqlite"], indirect=True)
+
 SHORT = {"Cache-Control": "max-age=2"}
 TAGGED = {**SHORT, "ETag": '"x"'}
 CHANGED = "Wed, 01 Jan 2020 00:00:00 GMT"

@@ -9,6 +9,8 @@ import pytest
 from browseros_api.testing import Reply
 from tests.caching.judging import CONDITIONAL, HIT, MISS, Stage
 
+pytestmark = pytest.mark.parametrize("stage", ["memory", "sqlite"], indirect=True)
+
 FRESH = {"Cache-Control": "max-age=5000"}
 Asked = dict[str, str]
 
