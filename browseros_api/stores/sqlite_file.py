@@ -9,11 +9,12 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from ..journal import LOGGER
 
-__all__ = ["SQLiteFile", "is_broken", "is_busy"]
+__all__ = ["SQLiteFile", "is_broken", "is_busy", "is_store"]
 
 T = TypeVar("T")
 
@@ -179,6 +180,16 @@ def _is_sound(database: sqlite3.Connection) -> bool:
 def is_broken(error: sqlite3.Error) -> bool:
     """Whether the file is no database, or one that is damaged: all else has a class of its own."""
     return type(error) is sqlite3.DatabaseError
+
+
+def is_store(path: str) -> bool:
+    """Whether this file is one of ours, as far as it can be read; it stays as it is."""
+    try:  # not by its header alone: what was written last is in the file beside it
+        database = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)
+        with contextlib.closing(database):
+            return bool(database.execute("PRAGMA application_id").fetchone() == (_APPLICATION,))
+    except sqlite3.Error:
+        return False
 
 
 def is_busy(error: sqlite3.Error) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 from ..journal import masked_headers
 from ..looking import KeptAnswer, KeptAnswers
 from ..session import Session
+from ..stores.sqlite_file import is_store
 from .kept import listed, shown, told
 
 __all__ = ["add_cache"]
@@ -78,12 +79,20 @@ def _opened(given: argparse.Namespace) -> Session:
         store = f"sqlite:///{path}"
     if store == "memory://":
         raise _Complaint("what is in memory ends with its process; name a file or a server")
-    if store.startswith("sqlite:") and not os.path.isfile(os.path.expanduser(path)):
-        raise _Complaint(f"there is no file {path!r}")
+    if store.startswith("sqlite:"):
+        _check_file(os.path.expanduser(path))
     key = Path(given.key_file).read_text("utf-8").split() if given.key_file else None
     return Session(
         store=store, store_key=key, store_timeout=_PATIENCE, enable_circuit_breaker=False
     )
+
+
+def _check_file(path: str) -> None:
+    """A session would make a file that is missing, and move away one that is none of ours."""
+    if not os.path.isfile(path):
+        raise _Complaint(f"there is no file {path!r}")
+    if not is_store(path):
+        raise _Complaint(f"{path!r} holds no answers: it is not a store")
 
 
 def _check(session: Session) -> None:

@@ -140,6 +140,13 @@ def test_it_counts(store: str, command: Any, api_server: ApiServer) -> None:
     assert told["bytes"] > 100
 
 
+def test_it_looks_into_what_is_in_use(store: str, command: Any, api_server: ApiServer) -> None:
+    api_server.route("/users", Reply(json=["Ada"], headers=FRESH))
+    with Session(store=store, store_timeout=10.0) as session:
+        session.get(api_server.url("/users"))
+        assert len(command("ls", store)[1].splitlines()) == 2
+
+
 def test_a_file_is_named_by_its_path_as_well(
     command: Any, api_server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +176,19 @@ def test_what_cannot_be_looked_into_is_said(
     assert complaints.startswith("browseros-api cache: ")
     assert complaint in complaints
     assert list(tmp_path.iterdir()) == [], "looking makes no file"
+
+
+@pytest.mark.parametrize("content", [b"", b"a letter\n" * 20, b"SQLite format 3\0" * 9])
+def test_a_file_that_is_no_store_stays_as_it_is(
+    content: bytes, command: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "letter.db").write_bytes(content)
+    for words in (["ls"], ["stats"], ["rm", "--all"]):
+        status, output, complaints = command(words[0], str(tmp_path / "letter.db"), *words[1:])
+        assert (status, output) == (1, "")
+        assert complaints.endswith("letter.db' holds no answers: it is not a store\n")
+    assert [one.name for one in tmp_path.iterdir()] == ["letter.db"]
+    assert (tmp_path / "letter.db").read_bytes() == content
 
 
 def test_what_is_sealed_needs_its_key_and_looking_without_breaks_nothing(
