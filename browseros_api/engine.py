@@ -5,6 +5,7 @@ a call        meter.time       write down how it went
               cache.lookup     do we know the answer?
               refuse           is the endpoint down, and nobody asking?
               flights.join     is somebody asking right now?
+              turns.take       is another process asking right now?
               cache.store      keep a good answer
               -> requests      prepares, signs, keeps cookies, follows redirects
 an exchange   retry.attempt    ask, and ask again
@@ -38,6 +39,7 @@ from .policies.flights import Flights
 from .policies.limits import Limits
 from .policies.meter import Meter
 from .policies.retry import Retry
+from .policies.turns import Turns
 from .settings import Settings
 from .transport.adapter import PoolingAdapter
 from .transport.sent import state_of
@@ -67,12 +69,14 @@ class Engine:
         self.meter = Meter(clock=self.clock)
         self.cache = Cache(settings, clock=self.clock, journal=self.journal)
         self.flights = Flights(clock=self.clock, journal=self.journal)
+        nap = settings.sleep or self._nap
+        self.turns = Turns(self.cache.answers, clock=self.clock, sleep=nap, journal=self.journal)
         terms = settings.retry_budget
         self.budget = None if terms is None else Budget(terms, clock=self.clock)
         self.retry = Retry(
             settings,
             clock=self.clock,
-            sleep=settings.sleep or self._nap,
+            sleep=nap,
             random=settings.random or random.random,
             journal=self.journal,
             state_of=state_of,
@@ -106,11 +110,13 @@ class Engine:
         ``refuse`` only says early what the second clause would say.
         """
         settings = self.settings
+        are_shared = settings.enable_cache and not self.cache.answers.is_near
         foresees = settings.enable_circuit_breaker and settings.endpoint_key is None
         steps: list[tuple[Step[Call], bool]] = [
             (self.cache.lookup, settings.enable_cache and not again),
             *([(refuse, foresees and not self.journal.enabled)] if refuse else []),
             (self.flights.join, settings.enable_deduplication),
+            (self.turns.take, are_shared and settings.enable_deduplication),
             (self.cache.store, settings.enable_cache),
         ]
         return [step for step, is_on in steps if is_on]
@@ -174,7 +180,8 @@ class Engine:
             self.closing.set()
         if self.session is not None and (session := self.session()) is not None:
             session._leave_to_parent()
-        for part in (self.flights, self.cache, self.breakers, self.limits, self.adapter):
+        parts = (self.flights, self.turns, self.cache, self.breakers, self.limits, self.adapter)
+        for part in parts:
             part.reset_after_fork()
         self.meter.reset_lock()
         self.retry.reset_lock()
@@ -192,6 +199,7 @@ class Engine:
         figures["cache_bytes"] = self.cache.answers.bytes
         figures["confirmed_responses"] = self.cache.keeper.confirmed
         figures["stale_responses"] = self.cache.lent
+        figures["shared_responses"] = self.turns.shared
         figures["retries"] = self.retry.retries
         figures["rescued_requests"] = self.retry.rescued
         figures["refused_retries"] = 0 if self.budget is None else self.budget.refused

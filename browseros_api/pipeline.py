@@ -45,6 +45,7 @@ class Call:
     ``fallback`` is what its caller gets instead of an error.
     ``question`` is who asks for what, if there are exact words for it, and ``extra`` a header that
     was added to those which were given.
+    ``refreshes``: nobody waits for it; it is to renew an answer that is kept.
     ``reached`` is how far the last of its requests came that went out; ``spent``, where its time
     goes, only with a deadline.
     The last group is written while the call runs, by the one thread that runs it.
@@ -68,11 +69,13 @@ class Call:
     question: Question | None = None
     extra: tuple[str, str] | None = None
     spent: Spent | None = None
+    refreshes: bool = False
 
     began: float | None = None
     epoch: int = 0
     took_off: float | None = None
     kept_before: int = 0
+    is_kept: bool = False
     attempts: int = 0
     reached: RequestState = NEVER_SENT
     from_cache: bool = False

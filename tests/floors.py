@@ -51,7 +51,7 @@ FAMILIES = {
     ),
     "cache": (
         *("changes", "demands", "directives", "explaining", "freshness", "keeper", "keeping"),
-        *("offcuts", "refresher", "sweeper", "validation", "variants"),
+        *("offcuts", "refresher", "renewals", "sweeper", "turns", "validation", "variants"),
     ),
     "flights": ("flight",),
     "hedges": ("latencies", "race"),

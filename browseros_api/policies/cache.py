@@ -148,6 +148,7 @@ class Cache:
             headers={**call.headers, "cache-control": "no-cache"},  # for our own eyes: not sent
             arguments=dict(call.arguments),
             deadline=now + _REFRESH_TIME,
+            refreshes=True,
         )
         self.refresher.begin(f"{call.cache_key} {call.entry.chosen_by}", lambda: again(asked))
 

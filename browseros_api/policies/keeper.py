@@ -103,7 +103,7 @@ class Keeper:
     def _is_put(self, call: Call, entry: Entry) -> bool:
         assert call.cache_key is not None
         # The store asks in one go with keeping it, or a change could come between.
-        is_kept = self.answers.put(
+        is_kept = call.is_kept = self.answers.put(
             call.cache_key,
             entry,
             since=call.took_off,
