@@ -35,6 +35,13 @@ _PART = 0.25
 _OWN = (ClientClosed, DeadlineExceeded, PoolTimeout)  # others may fare better
 
 
+class _Here(threading.local):
+    leads = False  # by whichever session: another one may wait for this thread as well
+
+
+_here = _Here()
+
+
 class Turns:
     """Whose turn it is to ask, where answers are kept for other processes, too.
 
@@ -60,13 +67,12 @@ class Turns:
     def reset_after_fork(self) -> None:
         """Whoever leads is a thread of the parent."""
         self._lock = threading.Lock()
-        self._thread = threading.local()
         self._renewals.reset_after_fork()
 
     def take(self, call: Call, proceed: Proceed[Call]) -> Response:
         """Is another process asking right now?"""
         # Asked while this thread leads, by a callback say: to wait could be to wait for oneself.
-        if not _is_for_all(call) or getattr(self._thread, "leads", False):
+        if not _is_for_all(call) or _here.leads:
             return proceed(call)
         holder = secrets.token_hex(8)
         known = self._waited(call, holder)
@@ -126,7 +132,7 @@ class Turns:
         assert call.key is not None
         is_in_vain = False
         try:
-            self._thread.leads = True
+            _here.leads = True
             with self._renewals.of(call.key, holder):
                 # It may have come between our look and our turn.
                 response = self._arrived(call) or proceed(call)
@@ -136,7 +142,7 @@ class Turns:
             is_in_vain = not isinstance(error, _OWN)
             raise
         finally:
-            self._thread.leads = False
+            _here.leads = False
             self._store.release(call.key, holder, is_kept=not is_in_vain)
 
 

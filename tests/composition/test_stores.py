@@ -9,7 +9,7 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,40 +19,11 @@ from cryptography.fernet import Fernet
 import browseros_api.aio
 from browseros_api import EnhancedAPIClient, Session
 from browseros_api.testing import ApiServer, FakeClock, Received, Reply
-from tests.redis_server import RedisServer, redis_server, started
-
-__all__ = ["redis_server"]
+from tests.composition.conftest import Made
+from tests.redis_server import RedisServer, started
 
 ROOT = Path(__file__).resolve().parents[2]
 FRESH = {"Cache-Control": "max-age=600"}
-
-Made = Callable[..., Session]
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a store that is empty."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/store/answers.db"
-    server: RedisServer = request.getfixturevalue("redis_server")
-    server.ask("FLUSHALL")
-    return server.url
-
-
-@pytest.fixture
-def made(place: str) -> Iterator[Made]:
-    """Makes sessions on the store; a machine that is busy is not a store that is slow."""
-    sessions = []
-
-    def make(**options: Any) -> Session:
-        session = Session(**{"store": place, "store_timeout": 10.0, **options})
-        sessions.append(session)
-        return session
-
-    yield make
-    for session in sessions:
-        session.close()
-
 
 # -- shared and kept -------------------------------------------------------------------------------
 
