@@ -169,6 +169,7 @@ class Engine:
     def rest(self) -> None:
         """Until the next call nothing is needed: neither the store nor idle threads."""
         self.cache.answers.close()
+        self.breakers.close()
         if self.hedges is not None:
             self.hedges.close()
 

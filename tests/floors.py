@@ -47,7 +47,7 @@ FAMILIES = {
     "breakers": (
         *("breaker_checks", "breaker_forms", "breaker_hand", "breaker_judge", "breaker_permits"),
         *("breaker_patterns", "breaker_registry", "breaker_states", "breaker_telling"),
-        *("breaker_window", "circuit_breaker", "endpoints"),
+        *("breaker_window", "circuit_breaker", "endpoints", "shared_circuits"),
     ),
     "cache": (
         *("changes", "demands", "directives", "explaining", "freshness", "keeper", "keeping"),

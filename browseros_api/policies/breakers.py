@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 from requests import PreparedRequest, Response
@@ -35,12 +35,16 @@ from ..errors import (
 from ..journal import Journal
 from ..pipeline import Exchange, Proceed
 from ..settings import Settings
+from ..stores.opening import is_server
 from .breaker_forms import BadResult
 from .breaker_patterns import Scribe, endpoint_pattern, host_pattern
 from .breaker_registry import Registry
 from .breaker_states import Permit
 from .circuit_breaker import CircuitBreaker
 from .endpoints import endpoint_namer, host_of
+
+if TYPE_CHECKING:
+    from .shared_circuits import Peers
 
 __all__ = ["BadResult", "Breakers", "CircuitBreaker", "Permit"]
 
@@ -67,6 +71,9 @@ class Breakers:
         self.rejected = 0  # since the beginning, also by breakers that are no more
         pattern = endpoint_pattern(settings, clock, template)
         of_hosts = host_pattern(pattern)
+        self._peers = _peers(settings, clock)
+        if self._peers is not None:
+            pattern, of_hosts = map(self._peers.joined, (pattern, of_hosts))
         if journal.enabled:
             for one in (pattern, of_hosts):
                 one.add_listener(Scribe(journal))
@@ -80,6 +87,13 @@ class Breakers:
         self._lock = threading.Lock()
         self._endpoints.reset_after_fork()
         self._hosts.reset_after_fork()
+        if self._peers is not None:
+            self._peers.reset_after_fork()
+
+    def close(self) -> None:
+        """Give back connections to a store; used again, it opens others."""
+        if self._peers is not None:
+            self._peers.close()
 
     # -- the steps -------------------------------------------------------------------------------
 
@@ -178,6 +192,15 @@ class Breakers:
             self.rejected = 0
         for breaker in self.all().values():
             breaker.reset()
+
+
+def _peers(settings: Settings, clock: Callable[[], float]) -> Peers | None:
+    """The other processes, where the store is one in which circuits can be shared."""
+    if not (settings.enable_circuit_breaker and is_server(settings.store)):
+        return None
+    from .shared_circuits import peers_of  # noqa: PLC0415  (what few need)
+
+    return peers_of(settings, clock=clock)
 
 
 def _failure_told_by(response: Response, breaker: CircuitBreaker) -> BaseException | None:

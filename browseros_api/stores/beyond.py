@@ -13,12 +13,13 @@ from .entry import Store
 from .front import Front
 from .instants import Instants
 from .redis import RedisShelf
+from .redis_board import RedisBoard
 from .seal import Seal
 from .shelf import Shelf
 from .sheltered import Sheltered
 from .sqlite import SQLiteShelf
 
-__all__ = ["located", "store_beyond"]
+__all__ = ["board_beyond", "located", "store_beyond"]
 
 _FRONT_BYTES = 8 * 1024 * 1024
 
@@ -79,12 +80,15 @@ def _redis(settings: Settings, instants: Instants) -> tuple[RedisShelf, float]:
     """The shelf, and for how many seconds what was read there is used without asking."""
     address, namespace, seconds = located(settings.store)
     shelf = RedisShelf(
-        address,
-        namespace=namespace,
-        instants=instants,
-        timeout=settings.store_timeout,
+        address, namespace=namespace, instants=instants, timeout=settings.store_timeout
     )
     return shelf, seconds
+
+
+def board_beyond(settings: Settings) -> RedisBoard:
+    """Where the state of circuits is shared, on the server that is the store."""
+    address, namespace, _ = located(settings.store)
+    return RedisBoard(address, namespace=namespace, timeout=settings.store_timeout)
 
 
 def located(store: str) -> tuple[str, str, float]:

@@ -9,7 +9,12 @@ from ..settings import Settings
 from .entry import Store
 from .memory import MemoryStore
 
-__all__ = ["open_store"]
+__all__ = ["is_server", "open_store"]
+
+
+def is_server(store: str) -> bool:
+    """Whether this URL of a store names a server, where more than answers can be shared."""
+    return store.startswith(("redis", "valkey"))
 
 
 def open_store(

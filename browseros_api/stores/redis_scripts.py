@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["DROP", "FORGET", "LEASE", "MEASURE", "READ", "RELEASE", "TURN", "WRITE"]
+__all__ = [
+    "CIRCUIT",
+    "CIRCUITS",
+    "DROP",
+    "FORGET",
+    "LEASE",
+    "MEASURE",
+    "READ",
+    "RELEASE",
+    "TURN",
+    "WRITE",
+]
 
 TURN = 16  # digits before each record: microseconds of the server's clock when it was kept
 
@@ -114,4 +125,78 @@ else
     redis.call('UNLINK', KEYS[1])
 end
 return 1
+"""
+
+# A circuit that is not closed: who opened it, until when it is open and until when it is known at
+# all, how many trials went well, and until when each that is under way may take.
+_CIRCUIT = f"""{_NOW}
+local function known(text)
+    local is_read, circuit = pcall(cjson.decode, text or '')
+    if is_read and type(circuit) == 'table' and (circuit.gone or 0) > now then return circuit end
+end
+"""
+
+# KEYS: the circuits.
+CIRCUITS = f"""{_CIRCUIT}
+local held, told = redis.call('HGETALL', KEYS[1]), {{}}
+for i = 1, #held, 2 do
+    local circuit = known(held[i + 1])
+    if circuit then
+        for _, word in ipairs({{held[i], circuit.opening, circuit.till - now}}) do
+            told[#told + 1] = word
+        end
+    else
+        redis.call('HDEL', KEYS[1], held[i])
+    end
+end
+return told
+"""
+
+# KEYS: the circuits.  ARGV: which of them, what has happened, to whom, milliseconds (that it is to
+# be open, or that a trial may take), how many trials must go well, milliseconds that it is known.
+# Told is whether a trial may begin, who opened the circuit, and milliseconds to the next change.
+CIRCUIT = f"""{_CIRCUIT}
+local name, event, who = ARGV[1], ARGV[2], ARGV[3]
+local span, most, memory = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local circuit = known(redis.call('HGET', KEYS[1], name))
+local is_open = circuit and circuit.till > now
+local is_trial = circuit and circuit.trials[who]
+local may_begin, wait = 0, 0
+
+if (event == 'open' and not is_open) or (event == 'bad' and is_trial) then
+    circuit = {{opening = who, till = now + span, good = 0, trials = {{}}}}
+elseif event == 'close' then
+    circuit = nil
+elseif event == 'try' and circuit and not is_open then
+    local count, first = circuit.good, nil
+    for one, ends in pairs(circuit.trials) do
+        if ends <= now then
+            circuit.trials[one] = nil
+        else
+            count = count + 1
+            if not first or ends < first then first = ends end
+        end
+    end
+    if count < most then
+        may_begin = 1
+        circuit.trials[who] = now + span
+    elseif first then
+        wait = first - now
+    end
+elseif (event == 'good' or event == 'forgive') and is_trial then
+    circuit.trials[who] = nil
+    if event == 'good' then circuit.good = circuit.good + 1 end
+    if circuit.good >= most then circuit = nil end
+end
+
+if not circuit then
+    redis.call('HDEL', KEYS[1], name)
+    return {{1, '', 0}}
+end
+circuit.gone = math.max(circuit.till, now) + memory
+redis.call('HSET', KEYS[1], name, cjson.encode(circuit))
+if redis.call('PTTL', KEYS[1]) < circuit.gone - now then
+    redis.call('PEXPIRE', KEYS[1], circuit.gone - now)
+end
+return {{may_begin, circuit.opening, math.max(wait, circuit.till - now)}}
 """

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -164,3 +165,23 @@ def test_what_is_not_kept_is_asked_for_by_each(fleet: Fleet, api_server: ApiServ
     assert leader.answer() == 1
     assert [other.answer() for other in others] == [2, 2]
     assert api_server.hits("/x") == 3
+
+
+def test_a_circuit_that_opens_in_one_process_rejects_in_the_others(
+    fleet: Fleet, place: str, api_server: ApiServer
+) -> None:
+    if place.startswith("sqlite"):
+        pytest.skip("circuits are shared on a server only")
+    api_server.route("/down", Reply(503))
+    first, *others = fleet(3, failure_threshold=3)
+    for member in (first, *others):
+        member.ask("/fine")
+        assert member.answer()
+    for _ in range(3):
+        first.ask("/down")
+        assert first.until("answer", "error") == {"error": "HTTPError"}
+    time.sleep(0.6)  # they look twice a second
+    for member in others:
+        member.ask("/down")
+        assert member.until("answer", "error") == {"error": "CircuitOpenError"}
+    assert api_server.hits("/down") == 3

@@ -25,19 +25,22 @@ class Gate:
 
     def __init__(self, server: ApiServer, made: Made, *replies: Reply, **options: Any) -> None:
         self.server, self._made, self._options = server, made, options
+        self.sessions: list[Session] = []
         self.hold = threading.Event()
-        self.waits = threading.Semaphore(0)
         first, *rest = replies or (Reply(json={"n": 1}, headers=FRESH),)
         held = Reply(first.status, headers=first.headers, body=b"{}", hold=self.hold)
         server.script("/x", held, *(rest or [first]))
         self.url = server.url("/x")
 
-    def session(self, **options: Any) -> Session:
-        return self._made(**{"sleep": self._paused, "max_retries": 0, **self._options, **options})
+    def session(self, waits: threading.Event | None = None, **options: Any) -> Session:
+        def paused(seconds: float) -> None:
+            if waits is not None:
+                waits.set()
+            time.sleep(seconds)
 
-    def _paused(self, seconds: float) -> None:
-        self.waits.release()
-        time.sleep(seconds)
+        options = {"sleep": paused, "max_retries": 0, **self._options, **options}
+        self.sessions.append(self._made(**options))
+        return self.sessions[-1]
 
     def leader(self, session: Session | None = None, **arguments: Any) -> Caller[Any]:
         """Somebody whose request has come to the origin."""
@@ -47,8 +50,9 @@ class Gate:
 
     def waiter(self, **arguments: Any) -> Caller[Any]:
         """Somebody who waits for the leader."""
-        caller = Caller(self.session().get, self.url, **arguments)
-        assert self.waits.acquire(timeout=PATIENCE), "it does not wait"
+        waits = threading.Event()
+        caller = Caller(self.session(waits).get, self.url, **arguments)
+        assert waits.wait(PATIENCE), "it does not wait"
         return caller
 
     @property
@@ -58,19 +62,14 @@ class Gate:
 
 def test_of_many_sessions_one_asks(made: Made, api_server: ApiServer) -> None:
     gate = Gate(api_server, made)
-    sessions = [gate.session() for _ in range(6)]
-    leader = gate.leader()
-    waiters = [Caller(session.get, gate.url) for session in sessions]
-    for _ in waiters:
-        assert gate.waits.acquire(timeout=PATIENCE)
-    wait_until(lambda: all(s.get_stats()["in_flight_requests"] for s in sessions))
+    leader, waiters = gate.leader(), [gate.waiter() for _ in range(6)]
     assert gate.hits == 1
     gate.hold.set()
     assert leader.value.from_cache is False
     assert [waiter.value.from_cache for waiter in waiters] == [True] * 6
     assert {waiter.value.content for waiter in waiters} == {leader.value.content}
     assert gate.hits == 1
-    assert sum(session.get_stats()["shared_responses"] for session in sessions) == 6
+    assert [session.get_stats()["shared_responses"] for session in gate.sessions] == [0] + [1] * 6
 
 
 def test_what_is_not_kept_is_asked_for_by_each_and_nobody_waits_again(
@@ -185,10 +184,10 @@ def test_a_stale_answer_is_renewed_once_for_all(made: Made, api_server: ApiServe
     api_server.script(
         "/x", Reply(json=1, headers=swift), Reply(json=2, headers=swift, hold=hold), Reply(json=3)
     )
-    url, waits = api_server.url("/x"), threading.Semaphore(0)
+    url, waiting = api_server.url("/x"), set()
 
     def paused(seconds: float) -> None:
-        waits.release()
+        waiting.add(threading.get_ident())
         time.sleep(seconds)
 
     sessions = [made(clock=clock, sleep=paused) for _ in range(3)]
@@ -196,8 +195,7 @@ def test_a_stale_answer_is_renewed_once_for_all(made: Made, api_server: ApiServe
     clock.tick(20.0)
     assert [session.get(url).json() for session in sessions] == [1] * 3
     wait_until(lambda: api_server.hits("/x") == 2, timeout=PATIENCE)
-    for _ in range(2):
-        assert waits.acquire(timeout=PATIENCE), "it does not wait"
+    wait_until(lambda: len(waiting) == 2, timeout=PATIENCE)
     hold.set()
     wait_until(lambda: sum(s.engine.turns.shared for s in sessions) == 2, timeout=PATIENCE)
     clock.tick(2.0)  # what is in front of a server is older than that
