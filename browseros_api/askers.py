@@ -13,7 +13,7 @@ from requests.hooks import default_hooks
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_netrc_auth
 
-from .environment import SYSTEM_HAS_A_SAY, Environment
+from .environment import SYSTEM_HAS_A_SAY, Environment, credentials, has_changed, said_of_ways
 from .keys import NEVER_SELECTS, Unnamable, digest, effective_headers, frozen, thawed
 from .memo import Memo
 from .naming import makes_somebody, says_what
@@ -75,8 +75,8 @@ class Asker:
     ) -> Voice:
         """Who asks for ``url``; ``headers``, ``auth`` and ``way``, how it travels, are frozen."""
         if auth is None and not share and self.trusted and self.trusted[1]:
-            # The stamp of the file is in the seal too: redirects may need what it says of others.
-            auth = ("netrc", get_netrc_auth(url))
+            found = get_netrc_auth(url)
+            auth = None if found is None else ("netrc", found)
         key = (headers, auth, way, share)
         return self._voices.get(key) or self._voices.keep(key, self._sealed(*key))
 
@@ -84,14 +84,29 @@ class Asker:
         redirects, cert, *travels = way
         own_cert, *own_travels = self._way
         sent = effective_headers(self.session.headers, thawed(headers))
-        who: tuple[Any, ...] = (None, auth, cert, own_cert, self.trusted)
+        says = None if self.trusted is None else said_of_ways(self.trusted)
+        who: tuple[Any, ...] = (share, says)
         if share:
             sent = {name: value for name, value in sent.items() if not makes_somebody(name)}
-            who = (share, self.trusted and self.trusted[0])
+        else:
+            who = (None, auth, cert, own_cert, says, self._netrc())
         selecting = {name: value for name, value in sent.items() if name not in NEVER_SELECTS}
         fixed = {n: v for n, v in selecting.items() if makes_somebody(n) or says_what(n)}
         common = (who, travels, own_travels)
         return Voice(sent, digest(selecting, redirects, common), digest(fixed, common))
+
+    def _netrc(self) -> bytes | None:
+        """All of it: redirects may need what it says of others."""
+        if self.trusted is None:
+            return None
+        content = credentials(self.trusted)
+        if self.has_changed():
+            raise Unnamable("a netrc file that is just being changed")
+        return content
+
+    def has_changed(self) -> bool:
+        """Whether its netrc file is another one by now: then so may be whose answer it gets."""
+        return self.trusted is not None and has_changed(self.trusted)
 
     def settings(self, url: str, *given: Any) -> dict[str, Any] | None:
         """What requests is to tell the adapter; ``given`` are stream, verify and cert, frozen.

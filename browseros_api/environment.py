@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-__all__ = ["SYSTEM_HAS_A_SAY", "Environment"]
+__all__ = ["SYSTEM_HAS_A_SAY", "Environment", "credentials", "has_changed", "said_of_ways"]
 
 # There the system has settings of its own for proxies.
 SYSTEM_HAS_A_SAY = sys.platform in ("darwin", "win32")
@@ -17,6 +17,7 @@ SYSTEM_HAS_A_SAY = sys.platform in ("darwin", "win32")
 _DECIDES = frozenset(
     {"CURL_CA_BUNDLE", "HOME", "NETRC", "REQUESTS_CA_BUNDLE", "REQUEST_METHOD", "USERPROFILE"}
 )
+_OF_NETRC = frozenset({"HOME", "NETRC", "USERPROFILE"})  # these only say where it is
 _Variables = tuple[tuple[str, str | None], ...]
 _Stamp = tuple[str, int, int, int]
 _Said = tuple[_Variables, tuple[_Stamp, ...]]
@@ -70,3 +71,28 @@ def _netrc_paths() -> tuple[str, ...]:
     if named is not None:
         return (os.path.expanduser(named),)
     return tuple(os.path.expanduser(f"~/{name}") for name in (".netrc", "_netrc"))
+
+
+def said_of_ways(said: _Said) -> _Variables:
+    """The variables without those that only say where a netrc file is."""
+    return tuple(pair for pair in said[0] if pair[0] not in _OF_NETRC)
+
+
+def credentials(said: _Said) -> bytes | None:
+    """The netrc file that requests reads, wherever it is; None: there is none, or nothing in it.
+
+    Of all its machines: a redirect may lead to any of them.
+    """
+    for path, inode, *_ in said[1]:
+        if inode:
+            try:
+                with open(path, "rb") as file:
+                    return file.read().strip() or None
+            except OSError:
+                return None  # nor can requests read it
+    return None
+
+
+def has_changed(said: _Said) -> bool:
+    """Whether a netrc file that there was is another one by now, or has gone."""
+    return any(_stamp(stamp[0]) != stamp for stamp in said[1])

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth, HTTPProxyAuth
 from requests.cookies import RequestsCookieJar
 
-from browseros_api import Session
+from browseros_api import Session, askers
 from browseros_api.environment import Environment
 from browseros_api.identity import Identity
 from browseros_api.keys import ALL_COOKIES, NEVER_SELECTS, effective_headers
@@ -520,6 +520,56 @@ def test_netrc_of_another_host_is_part_of_the_name_too(
         file.chmod(0o600)
         keys.add(key_of(requests.Session()))
     assert len(keys) == 3
+
+
+def test_where_a_netrc_is_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor how old it is: so that machines can share answers."""
+    keys = set()
+    monkeypatch.delenv("NETRC")
+    for name in ("here", "there", "nowhere", "empty"):
+        home = tmp_path / name
+        home.mkdir()
+        if name != "nowhere":
+            write_netrc(home / ".netrc", "alice")
+        if name == "empty":
+            (home / ".netrc").write_text("\n")
+        monkeypatch.setenv("HOME", str(home))
+        keys.add((name in ("here", "there"), key_of(requests.Session())))
+    monkeypatch.setenv("NETRC", write_netrc(tmp_path / "other", "alice"))
+    keys.add((True, key_of(requests.Session())))
+    assert len(keys) == 2
+    monkeypatch.setenv("NETRC", str(tmp_path))
+    assert (False, key_of(requests.Session())) in keys, "a folder, which cannot be read"
+
+
+def test_a_netrc_that_changes_meanwhile_makes_the_caller_nobody(
+    api_server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its name and its answer, of which nobody knows then whose it is."""
+    file = tmp_path / "netrc"
+    monkeypatch.setenv("NETRC", write_netrc(file, "alice"))
+    url = api_server.url("/x")
+
+    def changed(_: Received) -> Reply:
+        write_netrc(file, "barney")
+        return Reply(json={}, headers={"Cache-Control": "max-age=60"})
+
+    api_server.route("/x", changed)
+    with Session() as session:
+        assert key_of(requests.Session(), url=url) is not None
+        session.get(url)
+        write_netrc(file, "alice")
+        assert session.get(url).from_cache is False
+        seen = askers.credentials
+
+        def read(said: Any) -> bytes | None:
+            try:
+                return seen(said)
+            finally:
+                write_netrc(file, "barney and his friends")
+
+        monkeypatch.setattr(askers, "credentials", read)
+        assert key_of(requests.Session(), Identity(), url=url) is None
 
 
 VARIABLES = [

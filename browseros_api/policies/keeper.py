@@ -68,6 +68,8 @@ class Keeper:
             return
         if not PARTICULAR.isdisjoint(call.headers) and self._must_not(call):
             return
+        if call.question is not None and call.question.asker.has_changed():
+            return  # whose answer it is, nobody knows
         life = self._life(call, response)
         if life.kept > 0:
             self._put(call, call.frozen(response), life)
