@@ -190,8 +190,16 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
             source.close()
 
     def get_stats(self) -> dict[str, Any]:
-        """Figures since the client was made: the nine of the overview, and more."""
+        """Figures since the client was made: the nine of the overview, and more.
+
+        A store that is not in memory is asked for some: ``stats`` does that on a thread.
+        """
         return self._client.get_stats()
+
+    async def stats(self) -> dict[str, Any]:
+        """The same as ``get_stats``; the loop goes on meanwhile."""
+        figures: dict[str, Any] = await self._aside(self._client.get_stats)
+        return figures
 
     def get_circuit_breaker_status(self) -> dict[str, dict[str, Any]]:
         """``{endpoint: {"state": ..., "failure_count": ..., "last_failure_time": ...}}``."""
@@ -213,14 +221,20 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
 
     async def clear_cache(self) -> None:
         """Forget every kept answer."""
-        self._client.clear_cache()
+        await self._aside(self._client.clear_cache)
 
     async def _get_cached(self, key: str | None) -> Any:
-        return self._client._get_cached(key)
+        return await self._aside(self._client._get_cached, key)
 
     async def get_cached(self, endpoint: str, **arguments: Any) -> Any:
         """What ``get`` would be answered from the cache; None if nothing."""
-        return self._client.get_cached(endpoint, **arguments)
+        return await self._aside(self._client.get_cached, endpoint, **arguments)
+
+    async def _aside(self, work: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+        """Do what takes microseconds if answers are kept in memory, and else a thread."""
+        if self.session.engine.cache.answers.is_near:
+            return work(*arguments, **more)
+        return await desk_here().result(self._team, partial(work, *arguments, **more))
 
     def __repr__(self) -> str:
         return f"<aio.{repr(self._client)[1:]}"

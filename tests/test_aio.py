@@ -313,7 +313,7 @@ def public(kind: type) -> dict[str, Any]:
 def test_it_has_what_the_blocking_client_has() -> None:
     own, others = public(aio.EnhancedAPIClient), public(BlockingClient)
     assert others.keys() - own.keys() == {"submit"}  # which is what a task is for
-    assert own.keys() - others.keys() == {"blocking"}
+    assert own.keys() - others.keys() == {"blocking", "stats"}
     for name, other in others.items():
         if name in own:
             assert isinstance(own[name], SHOWN) == isinstance(other, SHOWN), name

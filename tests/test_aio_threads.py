@@ -9,12 +9,14 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
 from browseros.api import EnhancedAPIClient
+from browseros_api import EnhancedAPIClient as BlockingClient
 from browseros_api.testing import ApiServer, Reply
 from tests.awaiting import begin, check_statistics, in_the_air, own_threads, run, until
 from tests.flying import PATIENCE, Caller, shows
@@ -253,3 +255,41 @@ def test_a_child_process_has_threads_of_its_own(api_server: ApiServer) -> None:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     run(client.close())
+
+
+# -- stores that are far away --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("store", ["memory://", "sqlite"])
+def test_the_loop_does_not_speak_with_a_store_outside_of_memory(
+    store: str, api_server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api_server.route("/x", Reply(json={"n": 1}))
+    is_near = store == "memory://"
+    place = store if is_near else f"sqlite:///{tmp_path}/answers.db"
+    here, seen = threading.get_ident(), []
+
+    def watched(name: str) -> None:
+        work = getattr(BlockingClient, name)
+
+        def seeing(*given: Any, **more: Any) -> Any:
+            seen.append((name, threading.get_ident() == here))
+            return work(*given, **more)
+
+        monkeypatch.setattr(BlockingClient, name, seeing)
+
+    async def main() -> None:
+        base = api_server.base_url
+        async with EnhancedAPIClient(base, store=place, store_timeout=10.0) as client:
+            await client.get("/x")
+            assert await client.get_cached("/x") == {"n": 1}
+            assert await client._get_cached(client.cache_key("/x")) == {"n": 1}
+            assert (await client.stats())["cache_size"] == 1
+            await client.clear_cache()
+            assert await client.get_cached("/x") is None
+
+    names = ["get_cached", "_get_cached", "get_stats", "clear_cache"]
+    for name in names:
+        watched(name)
+    run(main())
+    assert seen == [(name, is_near) for name in [*names, "get_cached"]]
