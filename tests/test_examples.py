@@ -29,6 +29,7 @@ SHOWN = {
         "/missing: 404",
         "4 calls, 4 requests: 1 retries, 1 from the cache",
     ],
+    "fleet.py": ["3 processes, 90 calls, 50 requests", "[0-9]+ calls waited"],
     "get_many.py": ["990 fetched, 10 failed", "^[1-8] connections"],
     "graceful_degradation.py": [
         "/rates fresh .*1.08",
