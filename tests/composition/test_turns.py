@@ -125,11 +125,11 @@ def test_a_leader_that_was_interrupted_hands_over_to_one(made: Made, api_server:
 
 def test_who_waits_obeys_a_deadline(made: Made, api_server: ApiServer) -> None:
     gate = Gate(api_server, made)
-    leader, waiter = gate.leader(), gate.waiter(deadline=0.5)
+    leader, waiter = gate.leader(), gate.waiter(deadline=2.0)
     error = waiter.error
     assert isinstance(error, DeadlineExceeded)
     assert "waiting for another process" in str(error)
-    assert error.spent["following"] > 0.1
+    assert error.spent["following"] > 0
     gate.hold.set()
     assert leader.value.ok
     assert gate.hits == 1
