@@ -139,7 +139,7 @@ def test_who_has_waited_for_as_long_as_for_the_origin_asks(
     made: Made, api_server: ApiServer
 ) -> None:
     gate = Gate(api_server, made)
-    leader, waiter = gate.leader(timeout=30), gate.waiter(timeout=0.5)
+    leader, waiter = gate.leader(timeout=30), gate.waiter(timeout=2.0)
     assert waiter.value.from_cache is False
     assert gate.hits == 2
     gate.hold.set()
