@@ -167,11 +167,10 @@ def test_what_is_not_kept_is_asked_for_by_each(fleet: Fleet, api_server: ApiServ
     assert api_server.hits("/x") == 3
 
 
+@pytest.mark.parametrize("place", ["redis"], indirect=True)
 def test_a_circuit_that_opens_in_one_process_rejects_in_the_others(
-    fleet: Fleet, place: str, api_server: ApiServer
+    fleet: Fleet, api_server: ApiServer
 ) -> None:
-    if place.startswith("sqlite"):
-        pytest.skip("circuits are shared on a server only")
     api_server.route("/down", Reply(503))
     first, *others = fleet(3, failure_threshold=3)
     for member in (first, *others):
