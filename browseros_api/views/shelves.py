@@ -64,6 +64,8 @@ def _run(given: argparse.Namespace, act: Callable[..., str | None]) -> int:
         with _opened(given) as session:
             text = act(session, given)
             _check(session)
+    except BrokenPipeError:
+        raise
     except (_Complaint, OSError, ValueError, ImportError) as error:
         print(f"browseros-api cache: {error}", file=sys.stderr)
         return 1
