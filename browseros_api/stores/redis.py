@@ -155,26 +155,3 @@ class RedisShelf:
     def figures(self) -> dict[str, Any]:
         """There is nothing more to tell."""
         return {}
-
-
-def connected(url: str, *, timeout: float) -> Any:
-    """A client of the server; it connects with its first command.
-
-    Raises:
-        ImportError: redis-py is missing; the message names the extra.
-    """
-    try:
-        import redis  # noqa: PLC0415  (an extra)
-        from redis.backoff import NoBackoff  # noqa: PLC0415
-        from redis.retry import Retry  # noqa: PLC0415
-    except ImportError:
-        raise ImportError("this store needs redis: pip install browseros-api[redis]") from None
-    # Its own retries would make a server that is down a matter of seconds.
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        retry=Retry(NoBackoff(), 0),
-        decode_responses=False,
-        protocol=2,
-    )
