@@ -19,10 +19,13 @@ import pytest
 
 from browseros_api.testing import ApiServer, Reply, wait_until
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs signals")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs signals"),
+    pytest.mark.timeout(300),  # processes take their time to start on a machine that is busy
+]
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 40.0
+PATIENCE = 120.0
 FRESH = {"Cache-Control": "max-age=600"}
 
 MEMBER = """
