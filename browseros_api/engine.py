@@ -77,14 +77,14 @@ class Engine:
         self.meter = Meter(clock=self.clock, listeners=self.listeners)
         self.cache = Cache(settings, clock=self.clock, journal=self.journal)
         self.flights = Flights(clock=self.clock, journal=self.journal)
-        nap = settings.sleep or self._nap
-        self.turns = Turns(self.cache.answers, clock=self.clock, sleep=nap, journal=self.journal)
+        sleep = settings.sleep or self._nap
+        self.turns = Turns(self.cache.answers, clock=self.clock, sleep=sleep, journal=self.journal)
         terms = settings.retry_budget
         self.budget = None if terms is None else Budget(terms, clock=self.clock)
         self.retry = Retry(
             settings,
             clock=self.clock,
-            sleep=nap,
+            sleep=sleep,
             random=settings.random or random.random,
             journal=self.journal,
             state_of=state_of,

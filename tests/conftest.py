@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -40,3 +41,13 @@ def _silent_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
             patch.delenv(name.lower(), raising=False)
         patch.setenv("NETRC", str(netrc))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _unchanged_log() -> Iterator[None]:
+    """What ``debug=True`` does to the logger is undone: other tests count its records."""
+    logger = logging.getLogger("browseros_api")
+    level, handlers = logger.level, [*logger.handlers]
+    yield
+    logger.setLevel(level)
+    logger.handlers[:] = handlers

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import inspect
 import io
-import logging
 import re
 from collections.abc import Iterator
 from dataclasses import fields
@@ -94,16 +93,6 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop.close()
 
 
-@pytest.fixture
-def unchanged_log() -> Iterator[None]:
-    """What ``debug=True`` does to the logger is undone."""
-    logger = logging.getLogger("browseros_api")
-    level, handlers = logger.level, [*logger.handlers]
-    yield
-    logger.setLevel(level)
-    logger.handlers[:] = handlers
-
-
 def executed(
     block: Block, namespace: dict[str, Any], url: str, loop: asyncio.AbstractEventLoop
 ) -> list[str]:
@@ -152,7 +141,6 @@ def close_all(namespace: dict[str, Any], loop: asyncio.AbstractEventLoop) -> Non
 
 
 @each_page
-@pytest.mark.usefixtures("unchanged_log")
 def test_what_a_page_shows_runs_and_prints_what_it_says(
     page: Path, server: ApiServer, loop: asyncio.AbstractEventLoop
 ) -> None:

@@ -34,9 +34,12 @@ class Registry:
             if breaker is not None:
                 self._breakers.move_to_end(name)
                 return breaker
-            # Made with the lock held, or it could miss who begins to listen just now.
-            breaker = self._breakers[name] = copy.copy(self._pattern)
-            breaker.name = name
+        fresh = copy.copy(self._pattern)  # without the lock: its class may be somebody's own
+        fresh.name = name
+        with self._lock:
+            breaker = self._breakers.setdefault(name, fresh)
+            if breaker is fresh:  # who has begun to listen meanwhile, listens to it as well
+                self._tune(fresh)
         self._make_room(name)
         return breaker
 
@@ -46,10 +49,16 @@ class Registry:
             if listeners.hear_breakers == self._is_heard:
                 return
             self._is_heard = listeners.hear_breakers
-            herald = self._herald = self._herald or Herald(listeners)
+            self._herald = self._herald or Herald(listeners)
             for breaker in (self._pattern, *self._breakers.values()):
-                change = breaker.add_listener if self._is_heard else breaker.remove_listener
-                change(herald)
+                self._tune(breaker)
+
+    def _tune(self, breaker: CircuitBreaker) -> None:
+        herald = self._herald
+        if herald is None or self._is_heard == (herald in breaker.listeners):
+            return
+        change = breaker.add_listener if self._is_heard else breaker.remove_listener
+        change(herald)
 
     def known(self, name: str) -> CircuitBreaker | None:
         """The breaker of this name, if there is one; looking does not count as use."""
