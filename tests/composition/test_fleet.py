@@ -58,11 +58,9 @@ MEMBER = """
 class Member:
     """One process of the fleet."""
 
-    def __init__(self, folder: Path, place: str, base: str, options: dict[str, Any]) -> None:
-        script = folder / "member.py"
-        script.write_text(textwrap.dedent(MEMBER))
+    def __init__(self, place: str, base: str, options: dict[str, Any]) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(script), place, base, json.dumps(options)],
+            [sys.executable, "-c", textwrap.dedent(MEMBER), place, base, json.dumps(options)],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -75,6 +73,7 @@ class Member:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.said.put(json.loads(line))
+        self.said.put({"ended": True})
 
     def ask(self, path: str) -> None:
         assert self.process.stdin is not None
@@ -87,6 +86,7 @@ class Member:
             said = self.said.get(timeout=PATIENCE)
             if said.keys() & set(facts):
                 return said
+            assert "ended" not in said, "the process has ended"
 
     def answer(self) -> Any:
         return self.until("answer", "error").get("answer", "no answer")
@@ -100,13 +100,13 @@ Fleet = Callable[..., list[Member]]
 
 
 @pytest.fixture
-def fleet(place: str, api_server: ApiServer, tmp_path: Path) -> Iterator[Fleet]:
+def fleet(place: str, api_server: ApiServer) -> Iterator[Fleet]:
     """Starts so many processes, which are ready then."""
     with ExitStack() as stack:
 
         def start(number: int, **options: Any) -> list[Member]:
             base = api_server.base_url
-            members = [Member(tmp_path, place, base, options) for _ in range(number)]
+            members = [Member(place, base, options) for _ in range(number)]
             for member in members:
                 stack.callback(_end, member)
             for member in members:
