@@ -47,7 +47,8 @@ class Spent:
 
     def has_turned(self, phase: Phase, since: float) -> None:
         """``phase`` has begun at an instant since the last mark."""
-        self._mark((phase, max(since, self.marks[-1][1])))
+        last = self.marks[-1][1]
+        self._mark((phase, since if since > last else last))
 
     def read(self) -> dict[str, float]:
         """Seconds of each phase so far, the longest first."""

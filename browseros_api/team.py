@@ -145,17 +145,21 @@ class _Shift:
                 else:
                     self._start()
                 count -= 1
-        except BaseException:  # there can be no more threads, or it is interrupted
+        except BaseException as error:  # there can be no more threads, or it is interrupted
             with self._lock:
                 self.active -= count
-            if not self.threads:
+            if not (self.threads and isinstance(error, Exception)):
                 raise
 
     def _start(self) -> None:
         name = f"{self._name}_{len(self.threads)}"
         thread = threading.Thread(target=self._work, name=name, daemon=_at_exit is None)
-        thread.start()
-        self.threads.append(thread)
+        self.threads.append(thread)  # it is there before anything comes of what it does
+        try:
+            thread.start()
+        except Exception:  # there can be no more
+            self.threads.remove(thread)
+            raise
 
     def _work(self) -> None:
         gate = threading.Lock()

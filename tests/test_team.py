@@ -209,6 +209,23 @@ def test_if_there_can_be_no_thread_the_caller_hears_of_it(monkeypatch: pytest.Mo
     team.dismiss()
 
 
+def test_an_interrupt_while_a_thread_is_made_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    team, told, go_on = Team(2, "team", least=2), Told(), threading.Event()
+    team.hand(Job(lambda: go_on.wait(PATIENCE), told))
+
+    def interrupted(self: threading.Thread) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            team.hand(Job(int, told))
+    go_on.set()
+    told.of(2)
+    wait_until(lambda: team._shift.active == 0, timeout=PATIENCE)
+    team.dismiss()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_child_has_threads_of_its_own(team: Team) -> None:
     told = Told()

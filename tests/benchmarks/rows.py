@@ -180,6 +180,14 @@ ROWS: dict[str, Row] = {
             Ratio(name="time ÷ requests", over="ours", under="requests", target=0.02, aim=0.01),
         ),
     ),
+    "trace": Row(
+        title="`response.trace`, written for an uncached call",
+        how="`Session.get` as it is, and without the two steps that write traces; 25 calls of "
+        "either in turn, in one process.",
+        contenders={"ours": Contender("ours_traced:get")},
+        figures=(Own(name="time ÷ without", who="ours", of="times", target=1.05),),
+        seconds=2.0,
+    ),
     "import": Row(
         title="`import browseros_api`",
         how="In fresh interpreters; starting them is not counted. Most of browseros_api is "
