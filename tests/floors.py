@@ -27,8 +27,8 @@ FLOORS = {
         "circuits engine fallbacks guard hedging looking plans seeing session shortcut wire witness"
     ),
     3: _rooms(
-        "api batches checkpoints client crew desk installing many pages paging prometheus script "
-        "source"
+        "api bars batches checkpoints client crew desk installing many pages paging prometheus "
+        "script source"
     ),
     4: ("", "aio"),
     5: _rooms("cli views"),
@@ -77,7 +77,7 @@ WRAPPED = {
     "requests": ("*",),
     "rich": ("views/screen.py",),
     "tenacity": ("policies/retry.py",),
-    "tqdm": ("batches.py", "views/*.py"),
+    "tqdm": ("bars.py",),
     "urllib3": ("*",),
 }
 
