@@ -20,11 +20,13 @@ from .deadlines import Deadline, late
 from .desk import desk_here
 from .errors import NEVER_SENT
 from .fallbacks import has_fallback, instead, plain
+from .guard import Shown
 from .listeners import Listener
 from .looking import KeptAnswers
 from .pipeline import Call
 from .policies.breakers import CircuitBreaker
 from .policies.flight import Landing
+from .seeing import Seen
 from .session import Session
 from .source import END, Source
 from .team import Team
@@ -36,7 +38,7 @@ __all__ = ["CircuitBreaker", "EnhancedAPIClient"]
 C = TypeVar("C", bound="EnhancedAPIClient")
 
 
-class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
+class EnhancedAPIClient(Seen, Verbs[Coroutine[Any, Any, Any]]):
     """``browseros_api.EnhancedAPIClient``, awaited: the same arguments, answers and errors.
 
     It belongs to no loop: calls may come from several, one after the other or at once.
@@ -44,6 +46,8 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
     >>> async with EnhancedAPIClient("https://api.example.com") as client:   # doctest: +SKIP
     ...     users = await client.get("/users", params={"page": 1})
     """
+
+    _engine: Any = Shown("_client.session.engine")
 
     def __init__(self, base_url: str, *args: Any, **options: Any) -> None:
         self._client = BlockingClient(base_url, *args, **options)
@@ -204,16 +208,12 @@ class EnhancedAPIClient(Verbs[Coroutine[Any, Any, Any]]):
 
         A store that is not in memory is asked for some: ``stats`` does that on a thread.
         """
-        return self._client.get_stats()
+        return super().get_stats()
 
     async def stats(self) -> dict[str, Any]:
         """The same as ``get_stats``; the loop goes on meanwhile."""
         figures: dict[str, Any] = await self._aside(self._client.get_stats)
         return figures
-
-    def get_circuit_breaker_status(self) -> dict[str, dict[str, Any]]:
-        """``{endpoint: {"state": ..., "failure_count": ..., "last_failure_time": ...}}``."""
-        return self._client.get_circuit_breaker_status()
 
     @property
     def circuits(self) -> Circuits:

@@ -13,6 +13,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any
 
+from .bars import Bar, bar_maker
 from .checkpoints import Unwritten
 from .checks import one_of
 from .errors import ClientClosed
@@ -29,9 +30,12 @@ _AHEAD = 2  # calls per worker that are begun or waiting before their results ar
 def fetch(
     get: Callable[..., Any], endpoints: Iterable[Any], arguments: Mapping[str, Any], *,
     max_workers: int, ordered: bool, on_error: str, progress: bool,
-    checkpoint: str | None = None,
+    checkpoint: str | None = None, retried: Callable[[], int] = int,
 ) -> Iterator[Any]:  # fmt: skip
-    """``get`` each of ``endpoints``; see ``EnhancedAPIClient.get_many``."""
+    """``get`` each of ``endpoints``; see ``EnhancedAPIClient.get_many``.
+
+    ``retried`` counts retries, for the bar.
+    """
     one_of("on_error", on_error, ("raise", "return", "skip"))
     for name, value in (("ordered", ordered), ("progress", progress)):
         if not isinstance(value, bool):
@@ -40,13 +44,13 @@ def fetch(
         what = "an iterable of endpoints, such as a list or a generator"
         raise TypeError(f"endpoints must be {what}, not {type(endpoints).__name__}")
     total = len(endpoints) if isinstance(endpoints, Sized) else None
-    make_bar = _bar_maker(total) if progress else None
+    make_bar = bar_maker(total, retried) if progress else None
     batch = _Batch(get, endpoints, arguments, max_workers)
     return _results(batch, ordered, on_error, make_bar, tell=partial(_tell, total, checkpoint))
 
 
 def _results(
-    batch: _Batch, ordered: bool, on_error: str, make_bar: Callable[[], Any] | None,
+    batch: _Batch, ordered: bool, on_error: str, make_bar: Callable[[], Bar] | None,
     *, tell: Callable[[int, KeyboardInterrupt], None],
 ) -> Iterator[Any]:  # fmt: skip
     # A generator of its own, so that wrong arguments raise at the call and not at the first item.
@@ -54,9 +58,9 @@ def _results(
     done = 0
     try:
         for job in batch.in_order() if ordered else batch.as_completed():
-            if bar is not None:
-                bar.update()
             error = job.error
+            if bar is not None:
+                bar.count(has_failed=error is not None)
             if error is not None and (on_error == "raise" or not _is_of_one_call(error)):
                 raise error
             done += 1
@@ -197,11 +201,3 @@ class _Batch:
 
 def _got(get: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     return get(**arguments)
-
-
-def _bar_maker(total: int | None) -> Callable[[], Any]:
-    try:
-        from tqdm.auto import tqdm  # noqa: PLC0415  (an extra)
-    except ImportError:
-        raise ImportError("progress=True needs tqdm: pip install browseros-api[progress]") from None
-    return partial(tqdm, total=total, unit="call")

@@ -15,6 +15,7 @@ from .crew import Crew
 from .deadlines import Deadline
 from .errors import ClientClosed
 from .fallbacks import has_fallback, instead, plain
+from .guard import Shown
 from .journal import masked_url
 from .latest import Latest
 from .listeners import Listener
@@ -24,6 +25,7 @@ from .pipeline import Call
 from .plans import OURS
 from .policies.backoff import retry_after
 from .policies.breakers import CircuitBreaker
+from .seeing import Seen
 from .session import Session
 from .settings import Settings
 from .terms import UNSET
@@ -37,7 +39,7 @@ E = TypeVar("E", bound=Exception)
 _TIMEOUT = 30.0
 
 
-class EnhancedAPIClient(ManyCalls, Remembers, Verbs[Any]):
+class EnhancedAPIClient(ManyCalls, Remembers, Seen, Verbs[Any]):
     """A client of the API at ``base_url``: pooled, deduplicated, retried, cached, guarded.
 
     Args:
@@ -58,6 +60,8 @@ class EnhancedAPIClient(ManyCalls, Remembers, Verbs[Any]):
     Raises:
         TypeError, ValueError: an argument is not of the kind it must be; the message names it.
     """
+
+    _engine: Any = Shown("_session.engine")
 
     def __init__(
         self, base_url: str, timeout: float | None = _TIMEOUT, max_connections: int = 100,
@@ -215,14 +219,6 @@ class EnhancedAPIClient(ManyCalls, Remembers, Verbs[Any]):
             raise
 
     # -- what can be asked and told --------------------------------------------------------------
-
-    def get_stats(self) -> dict[str, Any]:
-        """Figures since the client was made: the nine of the overview, and more."""
-        return self._session.get_stats()
-
-    def get_circuit_breaker_status(self) -> dict[str, dict[str, Any]]:
-        """``{endpoint: {"state": ..., "failure_count": ..., "last_failure_time": ...}}``."""
-        return self._session.get_circuit_breaker_status()
 
     @property
     def circuits(self) -> Circuits:

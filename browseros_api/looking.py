@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import requests
 
 from .bodies import decoded
 from .engine import Engine
+from .forks import importing
 from .journal import masked_url
 from .pipeline import Call
 from .plans import OURS
@@ -136,6 +138,13 @@ class KeptAnswers:
         prepared = requests.PreparedRequest()
         prepared.prepare_url(self._join(url), None)
         return str(prepared.url).partition("#")[0].partition("?")[0]
+
+    def _repr_html_(self) -> str:
+        with importing:
+            from .cards.shown import MOST, answers_card  # noqa: PLC0415
+        figures, shown = self._engine.meter.read(), [*islice(self, MOST)]
+        rate = figures["cache_hit_rate"] if figures["total_requests"] else None
+        return answers_card(shown, count=len(self), size=self.bytes, hit_rate=rate)
 
     def __repr__(self) -> str:
         return f"<KeptAnswers [{len(self)} keys, {self.bytes} bytes]>"

@@ -63,7 +63,7 @@ class ManyCalls:
             ordered: results in the order of ``endpoints``; otherwise as they come in.
             on_error: ``"raise"`` ends the batch, ``"return"`` puts the exception in the result's
                 place, ``"skip"`` leaves it out.  A closed client ends it in any case.
-            progress: show a tqdm bar (extra ``progress``).
+            progress: show a tqdm bar with rate, retries and failures (extra ``progress``).
             checkpoint: a file for the answers, a line of JSON each; the same batch asks only for
                 what is not in it, as after it was interrupted or killed.  Failures are not in it.
             arguments: for every ``get``.
@@ -82,6 +82,7 @@ class ManyCalls:
         return fetch(
             get, endpoints, arguments, max_workers=workers, ordered=ordered,
             on_error=on_error, progress=progress, checkpoint=path,
+            retried=lambda: self.session.engine.retry.retries,
         )  # fmt: skip
 
     def _kept(self, kept: Checkpoint, endpoint: str, **arguments: Any) -> Any:

@@ -20,6 +20,7 @@ from .looking import KeptAnswers, as_requested
 from .pipeline import Call, Proceed, compose
 from .plans import UNSET, for_both, is_exact, planned
 from .policies.breakers import CircuitBreaker
+from .seeing import Seen
 from .settings import Settings
 from .shortcut import known_settings, options, prepared
 from .transport.adapter import PoolingAdapter
@@ -27,7 +28,7 @@ from .transport.adapter import PoolingAdapter
 __all__ = ["UNSET", "ResilienceMixin", "Session"]
 
 
-class ResilienceMixin(GuardedExchange):
+class ResilienceMixin(Seen, GuardedExchange):
     """Makes a ``requests.Session`` subclass resilient: put it first among the bases.
 
     Keyword arguments that are settings (see ``Settings``) configure the engine; all others go on
@@ -207,14 +208,6 @@ class ResilienceMixin(GuardedExchange):
     @property
     def _answers(self) -> KeptAnswers:
         return KeptAnswers(self._engine, as_requested(self.plan))
-
-    def get_stats(self) -> dict[str, Any]:
-        """Figures since the session was made; see the documentation for each."""
-        return self._engine.read()
-
-    def get_circuit_breaker_status(self) -> dict[str, dict[str, Any]]:
-        """``{endpoint: {"state": ..., "failure_count": ..., "last_failure_time": ...}}``."""
-        return self._engine.breakers.status()
 
     def clear_cache(self) -> None:
         """Forget every kept answer."""

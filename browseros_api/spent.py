@@ -29,9 +29,10 @@ class Spent:
 
     Attributes:
         marks: each phase and the instant when it began; the last one goes on.
+        connection: number of the connection that was used last; None: of none of ours.
     """
 
-    __slots__ = ("_clock", "_folded", "_mark", "marks")
+    __slots__ = ("_clock", "_folded", "_mark", "connection", "marks")
 
     def __init__(
         self, clock: Callable[[], float], phase: Phase = "rest", since: float | None = None
@@ -39,6 +40,7 @@ class Spent:
         self._clock = clock
         self.marks: list[tuple[Phase, float]] = [(phase, clock() if since is None else since)]
         self._mark = self.marks.append
+        self.connection: int | None = None
         self._folded: dict[Phase, float] = {}  # seconds that the marks do not tell, or tell wrongly
 
     def turn(self, phase: Phase) -> None:

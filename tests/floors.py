@@ -17,18 +17,18 @@ def _rooms(names: str) -> tuple[str, ...]:
 # Which floor each module or package stands on; the root package, which has no name here, too.
 FLOORS = {
     0: _rooms(
-        "abroad addresses askers bare bodies checks copying deadlines environment errors events "
-        "forks identity jobs journal keys latest lines listeners making memo naming naps need "
-        "pipeline preparing refusals replicas settings settling sharing spent team terms timer "
-        "tracing verbs waits ways"
+        "abroad addresses askers bare bodies cards checks copying deadlines environment errors "
+        "events forks identity jobs journal keys latest lines listeners making memo naming naps "
+        "need pipeline preparing refusals replicas settings settling sharing spent team terms "
+        "timer tracing verbs waits ways"
     ),
     1: _rooms("policies stores transport"),
     2: _rooms(
-        "circuits engine fallbacks guard hedging looking plans session shortcut wire witness"
+        "circuits engine fallbacks guard hedging looking plans seeing session shortcut wire witness"
     ),
     3: _rooms(
-        "api batches checkpoints client crew desk installing many pages paging prometheus script "
-        "source"
+        "api bars batches checkpoints client crew desk installing many pages paging prometheus "
+        "script source"
     ),
     4: ("", "aio"),
     5: _rooms("cli views"),
@@ -77,7 +77,7 @@ WRAPPED = {
     "requests": ("*",),
     "rich": ("views/screen.py",),
     "tenacity": ("policies/retry.py",),
-    "tqdm": ("batches.py", "views/*.py"),
+    "tqdm": ("bars.py",),
     "urllib3": ("*",),
 }
 

@@ -493,6 +493,28 @@ def test_a_bar_counts_failures_too(on_error: str, capsys: pytest.CaptureFixture[
     assert "4/4" in capsys.readouterr().err
 
 
+def test_a_bar_tells_what_has_failed_and_what_was_asked_again(
+    client: EnhancedAPIClient, api_server: ApiServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tqdm")
+    api_server.script("/flaky", Reply(503, repeat=2), Reply(json=1))
+    api_server.script("/once", Reply(503), Reply(json=1))
+    client.get("/once")  # what was asked again before is no news
+    endpoints = ["/a", "/status/404", "/flaky", "/b"]
+    list(client.get_many(endpoints, progress=True, on_error="skip"))
+    last = capsys.readouterr().err.rstrip().rpartition("\r")[2]
+    assert "4/4" in last
+    assert last.endswith("call/s, 2 retries, 1 failed]")
+
+
+def test_a_bar_of_what_went_well_tells_nothing_but_its_rate(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("tqdm")
+    list(many(echo, [*"abcd"], progress=True))
+    assert capsys.readouterr().err.rstrip().endswith("call/s]")
+
+
 def test_a_bar_ends_with_its_batch(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("tqdm")
     answers = many(echo, [*"abcd"], progress=True)
@@ -513,6 +535,10 @@ def test_a_bar_is_closed_however_its_batch_ends(end: str, monkeypatch: pytest.Mo
 
         def update(self) -> None:
             told.append("one")
+
+        def set_postfix_str(self, words: str, *, refresh: bool) -> None:
+            assert words in ("1 failed", "2 failed")
+            assert refresh is False
 
         def close(self) -> None:
             told.append("closed")

@@ -128,7 +128,7 @@ def test_the_testing_room_needs_the_ground_floor_only() -> None:
         ),
         ("policies__cache", "from cachetools import LRUCache", "stores/memory.py, stores/front.py"),
         ("policies__breakers", "import tenacity.wait", "policies/retry.py"),
-        ("client", "def late():\n    import tqdm.auto", "batches.py, views/*.py"),
+        ("client", "def late():\n    import tqdm.auto", "bars.py"),
     ],
 )
 def test_a_library_is_named_only_where_it_is_wrapped(room: str, line: str, wrapper: str) -> None:

@@ -11,10 +11,12 @@ from requests import Response
 
 from ..listeners import Listeners
 from ..pipeline import Call, Proceed
+from ..tracing.timeline import Recent
 
 __all__ = ["Meter"]
 
 _REMEMBERED = 1024  # latencies kept for the percentiles
+_RECENT = 256  # calls kept to be drawn
 _PERCENTILES = (50, 95, 99)
 
 
@@ -28,6 +30,7 @@ class Meter:
     def __init__(self, *, clock: Callable[[], float], listeners: Listeners | None = None) -> None:
         self._clock, self._listeners = clock, listeners
         self._latencies: deque[float] = deque(maxlen=_REMEMBERED)
+        self._recent: deque[Recent] = deque(maxlen=_RECENT)
         self._total = self._successful = self._failed = 0
         self._cached = self._deduplicated = self._stood_in = 0
         self._networked, self._seconds, self._attempts = 0, 0.0, 0
@@ -65,7 +68,10 @@ class Meter:
         took = self._clock() - began
         # A hook may have put something in its place, and a mock may not have set it.
         status = getattr(outcome, "status_code", 600)
+        # Its trace is there already, and of what was known there is nothing more to tell.
+        recent = began, took, call.method, call.asked or call.url, call.trace
         with self._lock:
+            self._recent.append(recent)
             if (status or 0) < 400:
                 self._successful += 1
             else:
@@ -92,6 +98,11 @@ class Meter:
         """The caller of one that failed got something else instead."""
         with self._lock:
             self._stood_in += 1
+
+    def recent(self, last: int) -> list[Recent]:
+        """The latest calls, as they ended."""
+        with self._lock:
+            return [*self._recent][-last:]
 
     def read(self) -> dict[str, Any]:
         """All figures at one instant; seconds become milliseconds."""

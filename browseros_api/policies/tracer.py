@@ -79,6 +79,8 @@ class Tracer:
     def attempt(self, exchange: Exchange, proceed: Proceed[Exchange]) -> Response:
         """Write down what comes of one attempt."""
         trace = exchange.call.trace or self.open(exchange.call)
+        if (spent := exchange.call.spent) is not None:
+            spent.connection = None
         attempt = Attempt(exchange.attempt, exchange.request, self._clock())
         trace.attempts.append(attempt)
         try:
@@ -95,6 +97,8 @@ class Tracer:
 
     def _end(self, attempt: Attempt, exchange: Exchange) -> None:
         attempt.judge(exchange.endpoint, exchange.circuit, exchange.refused_for)
+        if (spent := exchange.call.spent) is not None:
+            attempt.connection = spent.connection
         if self._listeners.hear_attempts:
             is_elsewhere = exchange.adapter is not self._own
             self._listeners.attempt_ended(attempt, is_elsewhere=is_elsewhere)

@@ -30,9 +30,12 @@ class Attempt:
         delay: seconds that were waited after it.
         bytes_sent, bytes_received: of the bodies, decoded; None where nobody knows.
         endpoint: its name among those of the breakers; else empty.
+        connection: number of the connection that it used, in the order in which the session has
+            opened them; None where nobody knows.
     """
 
     ended: float | None = None
+    connection: int | None = None
     status: int | None = None
     reason: str | None = None
     version: int | None = None

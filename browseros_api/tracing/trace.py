@@ -196,7 +196,6 @@ class Trace:
         assert self._spent is not None
         spans = self.between(one.began, one.ended)
         used = {span.phase for span in spans}
-        connection = "new" if "connect" in used else "reused" if "send" in used else None
         ended = self._until if one.ended is None else one.ended
         return {
             "number": one.number,
@@ -208,7 +207,8 @@ class Trace:
             "reason": one.reason or responses.get(one.status or 0, ""),
             "error": one.error,
             "state": one.state,
-            "connection": connection,
+            "connection": "new" if "connect" in used else "reused" if "send" in used else None,
+            "connection_number": one.connection,
             "breaker": one.breaker,
             "opened": one.opened,
             "decision": one.decision,

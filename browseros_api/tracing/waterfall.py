@@ -8,7 +8,7 @@ from typing import Any
 
 from .rows import Row, caption, facts, rows, told_time
 
-__all__ = ["drawn"]
+__all__ = ["can_print", "clipped", "drawn", "printable"]
 
 _LABEL, _TIME, _LEAST, _MOST = 26, 8, 20, 160  # columns
 
@@ -21,14 +21,14 @@ def drawn(told: dict[str, Any], *, width: int | None = None, plain: bool | None 
     if width is None:
         width = shutil.get_terminal_size().columns
     if plain is None:
-        plain = not _can_print("─·░█│µ")
+        plain = not can_print("─·░█│µ")
     width = min(max(width, _LABEL + _TIME + _LEAST), _MOST)
     lines = [caption(told), *(f"  {name:<11}{value}" for name, value in facts(told))]
     bars = list(rows(told))
     if bars and told["seconds"] > 0:
         lines += ["", *(_line(row, told["seconds"], width, plain=plain) for row in bars)]
         lines.append(_axis(told["seconds"], width))
-    text = "\n".join(_clipped(_printable(line), width) for line in lines)
+    text = "\n".join(clipped(printable(line), width) for line in lines)
     return text.replace("µ", "u") if plain else text
 
 
@@ -51,18 +51,20 @@ def _axis(whole: float, width: int) -> str:
     return " " * (_LABEL + _TIME + 3) + "0" + end.rjust(columns - 1)
 
 
-def _clipped(text: str, width: int) -> str:
+def clipped(text: str, width: int) -> str:
+    """With no line of more than ``width`` columns."""
     return "\n".join(
         line if len(line) <= width else f"{line[: width - 3]}..." for line in text.split("\n")
     )
 
 
-def _printable(text: str) -> str:
-    # A URL, or a reason that a server gave, must not move the cursor.
+def printable(text: str) -> str:
+    """Without control characters: a URL that a server gave must not move the cursor."""
     return "".join(char if char.isprintable() or char == "\n" else "?" for char in text)
 
 
-def _can_print(blocks: str) -> bool:
+def can_print(blocks: str) -> bool:
+    """Whether the terminal, or whatever is in its place, takes these characters."""
     try:
         blocks.encode(getattr(sys.stdout, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):

@@ -44,11 +44,12 @@ class Census:
         self._sockets: weakref.WeakSet[Any] = weakref.WeakSet()
         self.opened = 0
 
-    def add(self, sock: Any) -> None:
-        """One more was opened."""
+    def add(self, sock: Any) -> int:
+        """One more was opened; returns its number."""
         with self._lock:
             self.opened += 1
             self._sockets.add(sock)
+            return self.opened
 
     def abandon(self) -> None:
         """In a child after a fork: close its copies of all of them."""
@@ -65,13 +66,15 @@ class PlainConnection(HTTPConnection):
     """A connection that uses one budget of time for all addresses, and may be cut by a watch.
 
     ``lease`` is that of the call it serves, ``replay`` what has happened to that already, and
-    ``answer`` what was received last without urllib3.  ``dns`` and ``census`` are set by its pool,
-    before it is used; it knows nothing of its pool, or a pool that nobody needs would not go away.
+    ``answer`` what was received last without urllib3.  ``number`` tells its socket from those that
+    were opened before.  ``dns`` and ``census`` are set by its pool, before it is used; it knows
+    nothing of its pool, or a pool that nobody needs would not go away.
     """
 
     dns: DnsCache
     census: Census
     lease: Lease | None = None
+    number: int | None = None
     replay: Replay | None = None
     answer: Answer | None = None
     _watch: Watch | None = None
@@ -86,6 +89,8 @@ class PlainConnection(HTTPConnection):
         self._watch = watch
         if watch is not None:
             watch.hold(self, self.sock)
+            if watch.spent is not None:
+                watch.spent.connection = self.number
 
     def leave(self) -> bool:
         """End that; tells whether it was cut."""
@@ -96,7 +101,7 @@ class PlainConnection(HTTPConnection):
         """Connect, and be counted."""
         turn("connect")
         super().connect()
-        self.census.add(self.sock)
+        self.number = self.census.add(self.sock)
         self._poll = _poll_of(self.sock)
         trip = current_trip()
         if trip is not None:
