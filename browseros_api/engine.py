@@ -2,6 +2,7 @@
 
 a call        meter.time       write down how it went
               hooks.hear       let the caller's hooks see the answer
+              companion.call   go along, if there is one: for spans
               cache.lookup     do we know the answer?
               tracer.follow    write down what happens from here
               refuse           is the endpoint down, and nobody asking?
@@ -15,6 +16,7 @@ an exchange   retry.attempt    ask, and ask again
               limits           when it may go, and how many may
               breakers.guard   unless the endpoint is down
               hedges.race      twice at once, if it is slow
+              companion.send   go along
               -> adapter       whichever is mounted
 """
 
@@ -35,7 +37,7 @@ from .journal import Journal
 from .listeners import Listeners
 from .making import Here, Making
 from .naps import nap, now
-from .pipeline import Call, Exchange, Step
+from .pipeline import Call, Companion, Exchange, Step
 from .policies.breakers import Breakers, CircuitBreaker
 from .policies.budget import Budget
 from .policies.cache import Cache
@@ -108,6 +110,7 @@ class Engine:
             self.listeners.add("attempt", self.account.send)
             self.listeners.add("call", self.account.end)
         self.thread = Here()
+        self.companion: Companion | None = None
         self.session: weakref.ref[Any] | None = None  # whose it is, once that has been said
         _ENGINES.add(self)
 
@@ -124,6 +127,7 @@ class Engine:
         are_shared = settings.enable_cache and not self.cache.answers.is_near
         foresees = settings.enable_circuit_breaker and settings.endpoint_key is None
         steps: list[tuple[Step[Call], bool]] = [
+            *([(self.companion.call, True)] if self.companion else []),
             (self.cache.lookup, settings.enable_cache and not again),
             (self.tracer.follow, True),
             *([(refuse, foresees and not self.journal.enabled)] if refuse else []),
@@ -145,6 +149,8 @@ class Engine:
         ]
         if self.hedges is not None:
             steps.append((self.hedges.race, True))
+        if self.companion is not None:
+            steps.append((self.companion.send, True))
         return [step for step, is_on in steps if is_on]
 
     def _limiting(self) -> list[Step[Exchange]]:

@@ -24,7 +24,7 @@ from .engine import Engine
 from .forks import look
 from .lines import CheckedParts, check_lines
 from .listeners import Listener
-from .pipeline import Call, Exchange, Proceed, compose
+from .pipeline import Call, Companion, Exchange, Proceed, Step, compose
 from .shortcut import is_all, is_sent_as_ever, prepared
 from .transport.adapter import PoolingAdapter
 from .transport.inherited import disown
@@ -58,9 +58,14 @@ class GuardedExchange(CheckedParts):
 
     _engine: Engine
     _find_adapter: Callable[[str], BaseAdapter] | None = None
+    if TYPE_CHECKING:
+        _hear: Step[Call]
+        _ask: Proceed[Call]
 
-    def _compose_exchange(self) -> None:
-        engine = self._engine
+    def _compose(self) -> None:
+        engine, steps = self._engine, self._engine.call_steps(self._refuse)
+        self._call = compose([engine.meter.time, self._hear, *steps], self._ask)
+        self._again = compose(engine.call_steps(again=True), self._ask)
         self._exchange = compose(engine.exchange_steps(), engine.wire.transmit)
         self._own_guard = _Guard(engine.adapter, self._exchange, engine)
         self._sent_by_hand = compose([engine.meter.time, *engine.call_steps()], self._send_counted)
@@ -85,6 +90,11 @@ class GuardedExchange(CheckedParts):
             A function that ends it.
         """
         return self._engine.listeners.add(event, callback)
+
+    def _accompany(self, companion: Companion | None) -> None:
+        """From now on ``companion`` goes along with each call and each request; None: nobody."""
+        self._engine.companion = companion
+        self._compose()
 
     def send(
         self, request: PreparedRequest, *, deadline: float | None = None, **kwargs: Any

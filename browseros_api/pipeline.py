@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urljoin
 
 from requests import PreparedRequest, RequestException, Response
@@ -23,13 +23,30 @@ from .tracing.trace import Trace
 if TYPE_CHECKING:
     from .identity import Question
 
-__all__ = ["SAFE_METHODS", "Call", "Exchange", "Proceed", "Step", "changed_by", "compose"]
+__all__ = [
+    "SAFE_METHODS",
+    "Call",
+    "Companion",
+    "Exchange",
+    "Proceed",
+    "Step",
+    "changed_by",
+    "compose",
+]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 T = TypeVar("T")
 Proceed = Callable[[T], Response]
 Step = Callable[[T, Proceed[T]], Response]
+
+
+class Companion(Protocol):
+    """Somebody who goes along with each call, and with each request that is sent: two steps."""
+
+    def call(self, call: Call, proceed: Proceed[Call]) -> Response: ...
+
+    def send(self, exchange: Exchange, proceed: Proceed[Exchange]) -> Response: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -111,7 +128,7 @@ class Exchange:
     ``refused_for`` is written when an attempt has failed: seconds for which the endpoint's circuit
     is now open.  ``circuit`` is the state of that when the attempt began.  ``reached`` is how far
     the latest attempt came.  ``options`` are the keyword arguments of ``adapter.send``: stream,
-    timeout, verify and so on.
+    timeout, verify and so on.  ``is_hedge``: another one of it is on its way already.
     """
 
     request: PreparedRequest
@@ -123,6 +140,7 @@ class Exchange:
     reached: RequestState = NEVER_SENT
     refused_for: float = 0.0
     circuit: str = ""
+    is_hedge: bool = False
 
     @property
     def streams(self) -> bool:

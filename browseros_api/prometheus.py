@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .events import AttemptEvent, CacheEvent, CallEvent, RetryEvent
+from .labels import Labels
 
 try:
     from prometheus_client.core import (
@@ -31,7 +32,6 @@ __all__ = ["BUCKETS", "Collector"]
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # seconds
 
-_OTHERS = "(others)"
 _STATES = ("closed", "half_open", "open")
 _GAUGES = {
     "connections_open": "Connections that are open now.",
@@ -65,7 +65,7 @@ class Collector:
             kind: {} for kind in ("calls", "cache", "attempts", "retries")
         }
         self._latencies: dict[tuple[str, ...], list[float]] = {}
-        self._endpoints: set[str] = set()
+        self._labels = Labels(max_endpoints)
         heard: dict[str, Callable[[Any], None]] = {
             "call": self._call,
             "cache": self._cache,
@@ -84,30 +84,23 @@ class Collector:
     def _call(self, event: CallEvent) -> None:
         outcome = event.error if event.status is None else str(event.status)
         with self._lock:
-            endpoint = self._named(event.endpoint)
+            endpoint = self._labels.of(event.endpoint)
             self._add("calls", event.method, endpoint, str(outcome))
             if not (event.from_cache or event.followed):
                 self._time((event.method, endpoint), event.seconds)
 
     def _cache(self, event: CacheEvent) -> None:
         with self._lock:
-            self._add("cache", event.method, self._named(event.endpoint), event.outcome)
+            self._add("cache", event.method, self._labels.of(event.endpoint), event.outcome)
 
     def _attempt(self, event: AttemptEvent) -> None:
         outcome = event.error if event.status is None else str(event.status)
         with self._lock:
-            self._add("attempts", event.method, self._named(event.endpoint), str(outcome))
+            self._add("attempts", event.method, self._labels.of(event.endpoint), str(outcome))
 
     def _retry(self, event: RetryEvent) -> None:
         with self._lock:
-            self._add("retries", event.method, self._named(event.endpoint))
-
-    def _named(self, endpoint: str) -> str:
-        if endpoint not in self._endpoints:
-            if len(self._endpoints) >= self._most:
-                return _OTHERS
-            self._endpoints.add(endpoint)
-        return endpoint
+            self._add("retries", event.method, self._labels.of(event.endpoint))
 
     def _add(self, kind: str, *labels: str) -> None:
         counts = self._counts[kind]

@@ -74,10 +74,7 @@ class ResilienceMixin(Seen, GuardedExchange):
         engine.session = engine.session or weakref.ref(self)
         self._settings, self._breaker = engine.settings, engine.breaker
         self._is_exact = is_exact(type(self), ResilienceMixin)
-        steps = engine.call_steps(self._refuse)
-        self._call = compose([engine.meter.time, self._hear, *steps], self._ask)
-        self._again = compose(engine.call_steps(again=True), self._ask)
-        self._compose_exchange()
+        self._compose()
 
     # -- a call ----------------------------------------------------------------------------------
 

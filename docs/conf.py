@@ -18,6 +18,7 @@ html_theme = "furo"
 html_title = f"browseros_api {release}"
 
 myst_heading_anchors = 3
+autodoc_mock_imports = ["opentelemetry", "prometheus_client"]  # extras, which are not needed here
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_default_options = {"show-inheritance": True}

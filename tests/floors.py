@@ -18,7 +18,8 @@ def _rooms(names: str) -> tuple[str, ...]:
 FLOORS = {
     0: _rooms(
         "abroad addresses askers bare bodies cards checks copying deadlines environment errors "
-        "events forks identity jobs journal keys latest lines listeners making memo naming naps "
+        "events forks identity jobs journal keys labels latest lines listeners making memo naming "
+        "naps "
         "need pipeline preparing refusals replicas settings settling sharing spent team terms "
         "timer tracing verbs waits ways"
     ),
@@ -27,7 +28,8 @@ FLOORS = {
         "circuits engine fallbacks guard hedging looking plans seeing session shortcut wire witness"
     ),
     3: _rooms(
-        "api bars batches checkpoints client crew desk installing many pages paging prometheus "
+        "api bars batches checkpoints client crew desk installing many otel pages paging "
+        "prometheus "
         "script source"
     ),
     4: ("", "aio"),
@@ -70,6 +72,7 @@ WRAPPED = {
     "cachetools": ("stores/memory.py", "stores/front.py"),
     "cryptography": ("stores/seal.py",),
     "limits": ("stores/windows.py",),
+    "opentelemetry": ("otel/*.py",),
     "prometheus_client": ("prometheus.py",),
     "pybreaker": ("errors.py", "policies/breaker*.py", "policies/circuit_breaker.py"),
     "pytest": ("testing/*.py",),

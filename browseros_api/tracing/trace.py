@@ -44,15 +44,15 @@ class Trace:
         error: name of the class of what was raised instead.
         age: seconds since the origin made the answer, if it came from the cache.
         bytes_received: of the answer's body, decoded; None where nobody knows.
+        span: its span's name on the wire (W3C ``traceparent``), if spans are made; else None.
     """
 
-    dedup = "none"
-    followers = 0
+    dedup, followers = "none", 0
     status: int | None = None
     error: str | None = None
-    age = 0.0
+    age = wall = 0.0  # the latter in seconds since the epoch, when it began
     bytes_received: int | None = None
-    wall = 0.0  # seconds since the epoch, when it began
+    span: str | None = None
     _ended: float | None = None
     _parts: Any = None  # of an answer that somebody else has fetched: has its headers
 

@@ -12,17 +12,24 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from browseros_api import Session
+from browseros_api.otel import Telemetry
 from browseros_api.testing import ApiServer, Reply
 
 
 @pytest.fixture
-def spans() -> Iterator[InMemorySpanExporter]:
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
+def provider() -> Iterator[TracerProvider]:
+    provider = TracerProvider()
+    yield provider
+    provider.shutdown()
+
+
+@pytest.fixture
+def spans(provider: TracerProvider) -> Iterator[InMemorySpanExporter]:
+    exporter = InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     RequestsInstrumentor().instrument(tracer_provider=provider)
     yield exporter
     RequestsInstrumentor().uninstrument()
-    provider.shutdown()
 
 
 def test_a_call_is_a_span_and_tells_the_server(
@@ -69,3 +76,18 @@ def test_afterwards_everything_is_as_before(session: Session, api_server: ApiSer
     RequestsInstrumentor().uninstrument()
     assert session.get(api_server.url("/x")).ok
     assert "traceparent" not in api_server.requests[0].headers
+
+
+def test_beside_our_own_telemetry_nothing_is_told_twice(
+    spans: InMemorySpanExporter, provider: TracerProvider, session: Session, api_server: ApiServer
+) -> None:
+    api_server.script("/flaky", Reply(503), Reply(json=1))
+    Telemetry(session, tracer_provider=provider)
+    session.get(api_server.url("/flaky"))
+    *sent, call = spans.get_finished_spans()
+    assert [one.name for one in (*sent, call)] == ["GET /flaky", "GET /flaky", "call GET /flaky"]
+    for received, span in zip(api_server.requests, sent, strict=True):
+        assert f"{span.get_span_context().span_id:016x}" in received.headers["traceparent"]  # type: ignore[union-attr]
+    with requests.Session() as stock:
+        stock.get(api_server.url("/x"))
+    assert spans.get_finished_spans()[-1].name == "GET"
