@@ -131,5 +131,5 @@ def test_an_output_that_is_closed_is_no_error(
 
     with (tmp_path / "out").open("w") as file:
         monkeypatch.setattr(sys, "stdout", file)
-        monkeypatch.setattr("browseros_api.views.asking._show", closed)
+        monkeypatch.setattr("browseros_api.views.asking.show", closed)
         assert cli.main(["get", api_server.url("/x")]) == 1
