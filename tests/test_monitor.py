@@ -110,7 +110,7 @@ def test_without_rich_it_says_what_is_missing_and_goes_on(api_server: ApiServer)
     line = ["monitor", api_server.url("/a"), "--count", "1", *QUICK, "-m", "10"]
     status, seen = at_a_terminal(*line, start=start)
     assert status == 0
-    assert "a live screen needs rich: pip install browseros-api[terminal]" in seen
+    assert "a live screen needs rich: pip install 'browseros-api[terminal]'" in seen
     assert "\x1b[32mup  \x1b[0m" in seen
 
 

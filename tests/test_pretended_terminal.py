@@ -89,7 +89,7 @@ def test_a_monitor_is_a_screen_or_lines(
     monkeypatch.setattr(builtins, "__import__", without_rich)
     assert cli.main(line) == 0
     seen = terminal.readouterr()
-    assert "a live screen needs rich: pip install browseros-api[terminal]" in seen.err
+    assert "a live screen needs rich: pip install 'browseros-api[terminal]'" in seen.err
     assert seen.out.count("\x1b[32mup") == 2
 
 

@@ -24,7 +24,7 @@ _EXAMPLES = """examples:
   browseros-api monitor https://api.example.com/health --interval 5 --json >> health.jsonl
   browseros-api monitor https://api.example.com/health --count 1
 
-The live screen needs rich: pip install browseros-api[terminal]. Piped, or without it, there is a
+The live screen needs rich: pip install 'browseros-api[terminal]'. Piped, or without it, there is a
 line for each URL and round.
 
 exit status: 0 if every URL was up in the last round, else 1. Ctrl-C ends it.
@@ -84,7 +84,7 @@ def _display(given: argparse.Namespace, rounds: Rounds) -> Iterator[Callable[[Wa
         # An extra, and slow to import.
         from .screen import live  # noqa: PLC0415
     except ImportError:
-        complain("monitor", "a live screen needs rich: pip install browseros-api[terminal]")
+        complain("monitor", "a live screen needs rich: pip install 'browseros-api[terminal]'")
         yield _print
         return
     with live(rounds) as refresh:
