@@ -45,5 +45,7 @@ def bar_maker(total: int | None, retried: Callable[[], int]) -> Callable[[], Bar
     try:
         from tqdm.auto import tqdm  # noqa: PLC0415  (an extra)
     except ImportError:
-        raise ImportError("progress=True needs tqdm: pip install browseros-api[progress]") from None
+        raise ImportError(
+            "progress=True needs tqdm: pip install 'browseros-api[progress]'"
+        ) from None
     return partial(Bar, partial(tqdm, total=total, unit="call"), retried)

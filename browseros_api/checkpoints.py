@@ -84,6 +84,8 @@ class Checkpoint:
         return io.FileIO(self.path, "a+", opener=_opener)  # no buffer: what is written is there
 
     def _read(self) -> None:
+        if os.path.exists(self.path) and not os.path.isfile(self.path):  # a device may have no end
+            raise ValueError(f"checkpoint: {self.path!r} is no file")
         place = 0
         with self._opened() as raw, io.BufferedReader(raw) as file:
             file.seek(0)

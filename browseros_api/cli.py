@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -13,6 +14,8 @@ from . import __version__, script
 from .engine import observe
 from .installing import install
 from .settings import Settings
+from .views.paint import complain
+from .views.parsing import Parser, add_command
 from .views.run import tell_at_exit
 from .witness import Witness
 
@@ -25,25 +28,59 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ``run`` is for the rest of the process, and what comes out of the script comes out of it.
     """
     line = sys.argv[1:] if arguments is None else [*arguments]
-    given = _parser(line[:1]).parse_args(line)
-    if given.command == "run":
-        status: int = given.run(given)
-        return status
     try:
-        status = given.run(given)
-        sys.stdout.flush()  # here, where it may fail
-        return status
+        given = _given(line)
+        if given.command != "run":
+            return _status(given)
     except KeyboardInterrupt as interrupt:
         print(": ".join(map(str, ("interrupted", *interrupt.args))), file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    status: int = given.run(given)
+    return status
+
+
+def _given(line: list[str]) -> argparse.Namespace:
+    given, unknown = _parser(line[:1]).parse_known_args(line)
+    if unknown:
+        given.complain(f"unrecognized arguments: {' '.join(unknown)}")
+    return given
+
+
+def _status(given: argparse.Namespace) -> int:
+    _settle_streams()
+    try:
+        status: int = given.run(given)
+        sys.stdout.flush()  # here, where it may fail
+        return status
+    except OSError as error:  # a disk that is full, a file that cannot be written
+        if not isinstance(error, BrokenPipeError):  # whoever read the output has seen enough
+            complain(given.command, error)
+        _let_go_of_output()
         return 1
 
 
+def _settle_streams() -> None:
+    """What is closed is replaced, and what the output has no sign for is no reason to fail."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _let_go_of_output() -> None:
+    """Python writes at its end what is left of it, and would fail once more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _parser(command: list[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="browseros-api", description="Resilient HTTP for everyone who uses requests."
+    parser = Parser(
+        prog="browseros-api",
+        description="Resilient HTTP for everyone who uses requests.",
+        epilog="browseros-api COMMAND --help has examples.",
     )
     parser.add_argument("--version", action="version", version=f"browseros-api {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -71,14 +108,14 @@ def _views() -> list[Callable[[Any], None]]:
 
 
 def _add_demo(commands: Any) -> None:
-    demo = commands.add_parser(
-        "demo",
-        help="show on a local server what the engine saves, measured while you watch",
+    demo = add_command(
+        commands, "demo", _demo,
+        told_as="show on a local server what the engine saves, measured while you watch",
         description="Starts a server on this machine, calls it in five ways, and counts what "
         "reached it. Nothing leaves the machine. Exit status 1 if a figure falls short.",
-    )
+        examples="examples:\n  browseros-api demo\n  browseros-api demo --json\n",
+    )  # fmt: skip
     demo.add_argument("--json", action="store_true", help="print the figures as JSON")
-    demo.set_defaults(run=_demo)
 
 
 def _demo(given: argparse.Namespace) -> int:
@@ -104,14 +141,22 @@ def _demo(given: argparse.Namespace) -> int:
 # -- run -----------------------------------------------------------------------------------------
 
 
+_EXAMPLES = """examples:
+  browseros-api run script.py its arguments
+  browseros-api run --max-retries 5 -m package.module
+  browseros-api run --no-cache --json script.py
+"""
+
+
 def _add_run(commands: Any) -> None:
-    run = commands.add_parser(
-        "run",
-        usage="browseros-api run [OPTION ...] (SCRIPT | -m MODULE) [ARGUMENT ...]",
-        help="run a script that uses requests, unchanged, with all of its calls resilient",
+    run = add_command(
+        commands, "run", _run,
+        told_as="run a script that uses requests, unchanged, with all of its calls resilient",
         description="Runs a script or a module as python would, with the sessions and functions "
         "of requests resilient, and tells at the end what that has saved.",
-    )
+        examples=_EXAMPLES,
+    )  # fmt: skip
+    run.usage = "browseros-api run [OPTION ...] (SCRIPT | -m MODULE) [ARGUMENT ...]"
     run.add_argument("--quiet", action="store_true", help="do not tell what it has saved")
     run.add_argument("--json", action="store_true", help="tell it as one line of JSON")
     run.add_argument("--max-retries", type=int, metavar="N", help="retries of each request")
@@ -121,7 +166,6 @@ def _add_run(commands: Any) -> None:
     rest = argparse.REMAINDER
     run.add_argument("-m", dest="module", nargs=rest, metavar="MODULE", help="run a module")
     run.add_argument("script", nargs=rest, metavar="SCRIPT", help="a file, folder or zip file")
-    run.set_defaults(run=_run, complain=run.error)
 
 
 def _run(given: argparse.Namespace) -> int:

@@ -25,7 +25,7 @@ try:
     )
 except ImportError as error:  # pragma: no cover  (said where it is missing)
     raise ImportError(
-        "browseros_api.prometheus needs prometheus-client: pip install browseros-api[prometheus]"
+        "browseros_api.prometheus needs prometheus-client: pip install 'browseros-api[prometheus]'"
     ) from error
 
 __all__ = ["BUCKETS", "Collector"]

@@ -6,6 +6,8 @@ import base64
 import io
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 from pathlib import Path
@@ -17,7 +19,7 @@ import requests
 
 from browseros_api import cli
 from browseros_api.testing import ApiServer, Received, Reply, wait_until
-from browseros_api.views.asking import status_of
+from browseros_api.views.answers import status_of
 from tests.commanding import COMMAND, at_a_terminal, command, environment
 
 posix = pytest.mark.skipif(os.name != "posix", reason="terminals and signals as POSIX has them")
@@ -156,6 +158,44 @@ def test_a_report_has_all_of_it(
     assert report["headers"]["Content-Length"]
 
 
+# -- what happened ---------------------------------------------------------------------------------
+
+
+def test_a_trace_is_drawn_on_the_error_output(api_server: ApiServer) -> None:
+    api_server.script("/x", Reply(429, headers={"Retry-After": "0"}), Reply(json={"ok": True}))
+    done = command("get", api_server.url("/x?token=s3cret"), "--trace")
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"ok": True})
+    lines = done.stderr.splitlines()
+    assert lines[0] == f"GET {api_server.url('/x?token=***')}"
+    assert lines[1].startswith("  outcome    200 OK, ")
+    assert [line.split(":")[0] for line in lines if line.startswith("attempt")] == [
+        "attempt 1", "attempt 2",
+    ]  # fmt: skip
+
+
+def test_a_report_has_the_trace_in_it(api_server: ApiServer, capsys: Any) -> None:
+    assert cli.main(["get", api_server.url("/x"), "--report", "--trace"]) == 0
+    seen = capsys.readouterr()
+    trace = json.loads(seen.out)["trace"]
+    assert ([one["status"] for one in trace["attempts"]], trace["cache"]) == ([200], "off")
+    assert seen.err == ""
+    assert cli.main(["get", api_server.url("/x"), "--report"]) == 0
+    assert "trace" not in json.loads(capsys.readouterr().out)
+
+
+def test_a_failure_has_a_trace_and_a_report_too(capsys: Any) -> None:
+    line = ["get", "http://127.0.0.1:9/", "--max-retries", "0", "--trace"]
+    assert cli.main(line) == 7
+    first, *lines = capsys.readouterr().err.splitlines()
+    assert first.startswith("browseros-api get: ")
+    assert lines[1].startswith("  outcome    ConnectionError, ")
+    assert cli.main([*line, "--report"]) == 7
+    report = json.loads(capsys.readouterr().out)
+    assert (report["error"], report["attempts"]) == ("ConnectionError", 1)
+    assert "refused" in report["reason"]
+    assert report["trace"]["error"] == "ConnectionError"
+
+
 # -- what goes wrong -------------------------------------------------------------------------------
 
 
@@ -163,6 +203,47 @@ def test_an_answer_from_400_on_is_written_and_told_by_the_status(api_server: Api
     api_server.route("/x", Reply(404, body="not here"))
     done = command("get", api_server.url("/x"))
     assert (done.returncode, done.stdout) == (22, "not here")
+    assert done.stderr == "browseros-api get: 404 Not Found\n"
+    done = command("get", api_server.url("/x"), "-i")
+    assert (done.returncode, done.stderr) == (22, "")
+
+
+def test_a_body_that_cannot_be_written_is_told_by_the_status(
+    api_server: ApiServer, tmp_path: Path, capsys: Any
+) -> None:
+    assert cli.main(["get", api_server.url("/x"), "-o", str(tmp_path / "none" / "x")]) == 23
+    assert capsys.readouterr().err.startswith("browseros-api get: cannot write: ")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device")
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [("get {url}", 23), ("get {url} --report", 23), ("monitor {url} --count 1", 1), ("doctor", 1)],
+)
+def test_a_full_disk_is_one_line(api_server: ApiServer, line: str, status: int) -> None:
+    words = line.format(url=api_server.url("/x")).split()
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*COMMAND, *words], env=environment(), stdout=full, stderr=subprocess.PIPE,
+            text=True, timeout=50, check=False,
+        )  # fmt: skip
+    assert done.returncode == status
+    assert re.fullmatch(r"browseros-api \w+: .*No space left on device\n", done.stderr)
+
+
+@posix
+def test_streams_that_are_closed_are_no_error(api_server: ApiServer) -> None:
+    line = f"exec {shlex.join(COMMAND)} post {api_server.url('/x')} -d @- <&- >&- 2>&-"
+    done = subprocess.run(["sh", "-c", line], env=environment(), timeout=50, check=False)
+    assert done.returncode == 0
+    assert (last(api_server).method, last(api_server).body) == ("POST", b"")
+
+
+def test_signs_that_the_output_does_not_know_are_no_error(api_server: ApiServer) -> None:
+    line = ["monitor", api_server.url("/x"), "--count", "1"]
+    done = command(*line, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("?\n")
 
 
 @pytest.mark.parametrize(
@@ -211,27 +292,52 @@ def test_and_for_what_cannot_happen_here(error: Exception, status: int) -> None:
     [
         (["-d", "a", "--json", "b"], "give one of them"),
         (["-H", "nonsense"], "a header is 'NAME: VALUE', not 'nonsense'"),
-        (["-m", "0"], "deadline must be positive"),
-        (["--max-retries", "-1"], "max_retries must be at least 0"),
+        (["-H", "Ä: a"], "the header 'Ä' holds signs that cannot be sent"),
+        (["-H", "A: €uro"], "the header 'A' holds signs that cannot be sent"),
+        (["-H", "A: b\r\nC: d"], "the header 'A' holds signs that cannot be sent"),
+        (["-m", "0"], "--max-time must be positive and finite, not 0.0"),
+        (["--max-retries", "-1"], "--max-retries must be at least 0"),
+        (["--max-retries", "x"], "invalid int value: 'x'"),
         (["-d", "@/no/such/file"], "No such file"),
+        (["--cacert", "/no/such/file"], "No such file"),
+        (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],
 )
-def test_wrong_arguments_end_with_2(capsys: Any, options: list[str], text: str) -> None:
+def test_wrong_arguments_are_one_line_and_2(capsys: Any, options: list[str], text: str) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(["get", "http://127.0.0.1:9/", *options])
     assert caught.value.code == 2
-    assert text in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert text in told
+    assert told.startswith("browseros-api get: ")
+    assert told.endswith(" (see browseros-api get --help)\n")
+    assert told.count("\n") == 1
+
+
+def test_nobody_to_ask_for_a_password_is_said(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", gone)
+    with pytest.raises(SystemExit):
+        cli.main(["get", "http://127.0.0.1:9/", "-u", "ada"])
+    assert "there is nobody to ask for a password" in capsys.readouterr().err
 
 
 @posix
 def test_ctrl_c_ends_with_130(api_server: ApiServer) -> None:
     api_server.route("/x", Reply(silent=True))
-    line = [*COMMAND, "get", api_server.url("/x")]
-    process = subprocess.Popen(line, env=environment(), stderr=subprocess.PIPE, text=True)
-    wait_until(lambda: api_server.hits("/x") == 1, timeout=20)
-    process.send_signal(signal.SIGINT)
-    _, complaints = process.communicate(timeout=20)
-    assert (process.returncode, complaints) == (130, "interrupted\n")
+    for options in ([], ["--trace"]):
+        api_server.reset_counts()
+        line = [*COMMAND, "get", api_server.url("/x"), *options]
+        process = subprocess.Popen(line, env=environment(), stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: api_server.hits("/x") == 1, timeout=20)
+        process.send_signal(signal.SIGINT)
+        _, complaints = process.communicate(timeout=20)
+        assert process.returncode == 130
+        *drawn, told = complaints.splitlines()
+        assert told == "interrupted"
+        assert any("KeyboardInterrupt" in line for line in drawn) is bool(options)
 
 
 @posix
@@ -248,12 +354,14 @@ def test_who_closes_the_output_has_seen_enough(api_server: ApiServer) -> None:
     assert process.wait(timeout=20) == 1
 
 
-@pytest.mark.parametrize("verb", ["get", "post", "fetch", "monitor", "doctor", "bench"])
-def test_help_has_examples(verb: str, capsys: Any) -> None:
-    with pytest.raises(SystemExit) as caught:
-        cli.main([verb, "--help"])
-    assert caught.value.code == 0
-    assert f"examples:\n  browseros-api {verb}" in capsys.readouterr().out
+def test_help_has_examples(capsys: Any) -> None:
+    names = [name for one in cli._parser([])._actions for name in one.choices or ()]
+    assert {"get", "options", "fetch", "cache", "run", "demo"} <= {*names}
+    for name in [*names, "cache ls", "cache rm"]:
+        with pytest.raises(SystemExit) as caught:
+            cli.main([*name.split(), "--help"])
+        assert caught.value.code == 0
+        assert f"examples:\n  browseros-api {name.split()[0]}" in capsys.readouterr().out
 
 
 def test_what_is_run_does_not_wait_for_the_other_commands() -> None:

@@ -567,7 +567,7 @@ def test_without_tqdm_the_error_says_how_to_get_it(
 ) -> None:
     for name in ("tqdm", "tqdm.auto"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ImportError, match=r"pip install browseros-api\[progress\]"):
+    with pytest.raises(ImportError, match=r"pip install 'browseros-api\[progress\]"):
         client.get_many(["/x"], progress=True)
     assert next(client.get_many(["/x"]))["path"] == "/x"
 

@@ -546,6 +546,7 @@ def test_debug_writes_down_what_is_done(api: ApiServer, tmp_path: Path) -> None:
         ("run --timeout 0 x.py", "timeout must be positive"),
         ("run --retries 3 x.py", "--retries"),
         ("walk", "invalid choice"),
+        ("run --max-retries", "expected one argument"),
         ("", "COMMAND"),
     ],
 )

@@ -80,7 +80,7 @@ def test_what_failed_is_told_and_fetched_by_the_next_run(
 
 def test_urls_come_from_stdin_and_headers_go_along(api_server: ApiServer, out: Path) -> None:
     secret = "s3cr3t"
-    stdin = api_server.url("/a?token=s3cr3t")
+    stdin = "\ufeff" + api_server.url("/a?token=s3cr3t") + "\r\n"  # as Windows may write it
     api_server.route("/a", Reply(json=1))
     done = command("fetch", "-", "-o", out, "-H", f"X-Key: {secret}", "--quiet", stdin=stdin)
     assert (done.returncode, done.stderr) == (0, "")
@@ -138,7 +138,8 @@ def test_a_rate_spaces_them() -> None:
         (["-c", "0"], "--concurrency must be at least 1"),
         (["--rate", "0"], "--rate must be a finite number of at least 0.001"),
         (["-H", "nonsense"], "a header is"),
-        (["-m", "-1"], "deadline must be positive"),
+        (["-o", os.devnull], "checkpoint: '/dev/null' is no file"),
+        (["-m", "-1"], "--max-time must be positive"),
     ],
 )
 def test_wrong_arguments_end_with_2(

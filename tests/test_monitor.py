@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,7 +110,7 @@ def test_without_rich_it_says_what_is_missing_and_goes_on(api_server: ApiServer)
     line = ["monitor", api_server.url("/a"), "--count", "1", *QUICK, "-m", "10"]
     status, seen = at_a_terminal(*line, start=start)
     assert status == 0
-    assert "a live screen needs rich: pip install browseros-api[terminal]" in seen
+    assert "a live screen needs rich: pip install 'browseros-api[terminal]'" in seen
     assert "\x1b[32mup  \x1b[0m" in seen
 
 
@@ -132,6 +133,9 @@ def test_ctrl_c_ends_it_well_if_all_is_well(api_server: ApiServer) -> None:
     [
         (["--interval", "0"], "--interval must be positive"),
         (["--count", "0"], "--count must be at least 1"),
+        (["-m", "0"], "--max-time must be positive"),
+        (["nonsense"], "Invalid URL 'nonsense'"),
+        (["ftp://127.0.0.1/"], "No connection adapters were found for 'ftp://127.0.0.1/'"),
         (["-H", "nonsense"], "a header is"),
     ],
 )
@@ -173,7 +177,7 @@ def test_a_known_answer_is_much_faster(api_server: ApiServer) -> None:
     assert rows["known answer"]["ratio"] > 3
 
 
-@pytest.mark.parametrize(("path", "status"), [("/status/404", 56), ("/nonsense\\", 56)])
+@pytest.mark.parametrize(("path", "status"), [("/status/404", 22), ("/nonsense\\", 22)])
 def test_an_error_ends_it(api_server: ApiServer, capsys: Any, path: str, status: int) -> None:
     api_server.route("*", Reply(404))
     assert cli.main(["bench", api_server.url(path), "-n", "10"]) == status
@@ -186,33 +190,62 @@ def test_an_error_ends_it(api_server: ApiServer, capsys: Any, path: str, status:
 # -- completion ------------------------------------------------------------------------------------
 
 
-def completed(shell: str, script: str, line: str) -> list[str]:
-    words = line.split(" ")
-    code = f"{script}\nCOMP_WORDS=({' '.join(words)})\nCOMP_CWORD={len(words) - 1}\n"
-    code += '_browseros_api\nprintf "%s\\n" "${COMPREPLY[@]}"\n'
-    done = subprocess.run([shell, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr == ""
-    return done.stdout.split()
+COMPLETED = [
+    ("fe", ["fetch"]),
+    ("mo", ["monitor"]),
+    ("--ve", ["--version"]),
+    ("fetch --ra", ["--rate"]),
+    ("get https://h/ --tr", ["--trace"]),
+    ("cache ", ["ls", "rm", "show", "stats"]),
+    ("cache ls --pre", ["--prefix"]),
+    ("completion f", ["fish"]),
+    ("fetch a-fi", ["a-file"]),
+    ("cache ls a-fi", ["a-file"]),
+]
+
+# How each shell is asked what it would complete.  Of bash's completion of files, and of zsh's line
+# editor, there is nothing without a terminal: they are stood for by words.
+BASH = """{script}
+COMP_WORDS=(browseros-api {words}); COMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 ))
+_browseros_api
+case "${{#COMPREPLY[@]}} $(complete -p browseros-api)" in
+    "0 "*"-o default"*) COMPREPLY=(a-file) ;;
+esac
+printf "%s\\n" "${{COMPREPLY[@]}}"
+"""
+ZSH = """compdef() {{ }}
+_files() {{ print a-file }}
+compadd() {{
+    for one in "$@[2,-1]"; do [[ $one != ${{words[CURRENT]}}* ]] || print -- $one; done
+}}
+{script}
+words=(browseros-api {words}); CURRENT=$#words
+_browseros_api
+"""
+FISH = """{script}
+complete -C "browseros-api {line}"
+"""
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
-def test_bash_completes_commands_and_options(capsys: Any) -> None:
-    assert cli.main(["completion", "bash"]) == 0
-    script = capsys.readouterr().out
-    assert completed("bash", script, "browseros-api fe") == ["fetch"]
-    assert completed("bash", script, "browseros-api mo") == ["monitor"]
-    assert completed("bash", script, "browseros-api fetch --ra") == ["--rate"]
-    assert completed("bash", script, "browseros-api fetch urls") == []  # files, by default
-
-
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_other_shells_have_a_script_that_they_can_read(shell: str, capsys: Any) -> None:
+@pytest.mark.parametrize(("line", "wanted"), COMPLETED)
+@pytest.mark.parametrize(("shell", "code"), [("bash", BASH), ("zsh", ZSH), ("fish", FISH)])
+def test_a_shell_completes_commands_options_and_files(
+    shell: str, code: str, line: str, wanted: list[str], capsys: Any, tmp_path: Path
+) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell}")
+    (tmp_path / "a-file").touch()
     assert cli.main(["completion", shell]) == 0
-    script = capsys.readouterr().out
-    for word in ("fetch", "monitor", "doctor", "rate"):
-        assert word in script
-    if (program := shutil.which(shell)) is not None:
-        subprocess.run([program, "-n"], input=script, text=True, check=True)
+    words = " ".join(word or "''" for word in line.split(" "))
+    code = code.format(script=capsys.readouterr().out, words=words, line=line)
+    bare = {"fish": ["--no-config"], "zsh": ["-f"]}.get(shell, [])
+    home = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [shell, *bare, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path,
+        env=home, timeout=50,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert sorted(done.stdout.split()) == wanted
 
 
 def test_a_shell_that_is_not_known_is_refused(capsys: Any) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import browseros_api
+from tests.missing import EXTRAS, said_without
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,6 +37,7 @@ class Shipped:
     """File names in the wheel and in the sdist (there without its topmost folder), and metadata."""
 
     wheel: frozenset[str]
+    again: frozenset[str]  # names in a wheel that is built from the sdist alone
     sdist: frozenset[str]
     metadata: str
     entry_points: str
@@ -63,7 +65,13 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
         entry_points = wheel.read(f"{info}/entry_points.txt").decode()
     with tarfile.open(next(out.glob("*.tar.gz"))) as sdist:
         unpacked = frozenset(name.partition("/")[2] for name in sdist.getnames())
-    return Shipped(names, unpacked, metadata, entry_points)
+        sdist.extractall(copy.parent / "unpacked", filter="data")
+    (source,) = (copy.parent / "unpacked").iterdir()
+    built = python("-c", BUILD.format(out=str(copy.parent)), cwd=source)
+    assert built.returncode == 0, built.stdout + built.stderr
+    with zipfile.ZipFile(next(copy.parent.glob("*.whl"))) as wheel:
+        again = frozenset(wheel.namelist())
+    return Shipped(names, again, unpacked, metadata, entry_points)
 
 
 def sources(*folders: str) -> set[str]:
@@ -87,6 +95,11 @@ def test_the_sdist_holds_what_is_needed_to_test_it(shipped: Shipped) -> None:
 
 
 @pytest.mark.slow
+def test_the_sdist_builds_the_same_wheel(shipped: Shipped) -> None:
+    assert shipped.again == shipped.wheel
+
+
+@pytest.mark.slow
 def test_the_metadata_say_what_setup_cfg_says(shipped: Shipped) -> None:
     head = shipped.metadata.partition("\n\n")[0].splitlines()
     assert "Name: browseros-api" in head
@@ -106,6 +119,11 @@ def test_command_and_fixtures_are_announced(shipped: Shipped) -> None:
     plugin = "browseros_api.testing.plugin"
     assert dict(parser["console_scripts"]) == {"browseros-api": "browseros_api.cli:main"}
     assert dict(parser["pytest11"]) == {plugin: plugin}
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_where_an_extra_is_missing_its_name_is_said(extra: str) -> None:
+    assert f"pip install 'browseros-api[{extra}]'" in said_without(extra).splitlines()[-1]
 
 
 def test_the_package_knows_its_version() -> None:

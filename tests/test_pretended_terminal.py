@@ -89,7 +89,7 @@ def test_a_monitor_is_a_screen_or_lines(
     monkeypatch.setattr(builtins, "__import__", without_rich)
     assert cli.main(line) == 0
     seen = terminal.readouterr()
-    assert "a live screen needs rich: pip install browseros-api[terminal]" in seen.err
+    assert "a live screen needs rich: pip install 'browseros-api[terminal]'" in seen.err
     assert seen.out.count("\x1b[32mup") == 2
 
 
@@ -131,5 +131,5 @@ def test_an_output_that_is_closed_is_no_error(
 
     with (tmp_path / "out").open("w") as file:
         monkeypatch.setattr(sys, "stdout", file)
-        monkeypatch.setattr("browseros_api.views.asking._show", closed)
+        monkeypatch.setattr("browseros_api.views.asking.show", closed)
         assert cli.main(["get", api_server.url("/x")]) == 1

@@ -31,7 +31,7 @@ def connected(url: str, *, timeout: float) -> Any:
         from redis.backoff import NoBackoff  # noqa: PLC0415
         from redis.retry import Retry  # noqa: PLC0415
     except ImportError:
-        raise ImportError("this store needs redis: pip install browseros-api[redis]") from None
+        raise ImportError("this store needs redis: pip install 'browseros-api[redis]'") from None
     return redis.Redis.from_url(
         url,
         socket_timeout=timeout,

@@ -24,7 +24,7 @@ class Seal:
             )
         except ImportError:
             raise ImportError(
-                "store_key needs cryptography: pip install browseros-api[encryption]"
+                "store_key needs cryptography: pip install 'browseros-api[encryption]'"
             ) from None
         try:
             self._fernet = MultiFernet([Fernet(key) for key in keys])

@@ -61,7 +61,7 @@ def rates_of(text: str) -> tuple[Rate, ...]:
     try:
         from limits import parse_many  # noqa: PLC0415  (an extra)
     except ImportError:
-        raise ImportError("rate_limit needs limits: pip install browseros-api[limits]") from None
+        raise ImportError("rate_limit needs limits: pip install 'browseros-api[limits]'") from None
     told = "rate_limit must be like '10/second' or '5/second;100 per 15 minutes'"
     try:
         rates = tuple(Rate(item.amount, float(item.get_expiry())) for item in parse_many(text))

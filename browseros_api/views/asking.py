@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import base64
 import getpass
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
-import requests
+from urllib3.exceptions import InsecureRequestWarning
 
-from ..errors import NEVER_SENT
 from ..session import Session
-from .paint import Paint, complain, is_terminal
+from .answers import UNWRITTEN, Outcome, report, show, status_of, told
+from .paint import complain
+from .parsing import add_bounds, add_command, add_header, checked_bounds, checked_headers
 
-__all__ = ["add_verbs", "checked_header", "status_of", "told"]
+__all__ = ["add_verbs"]
 
 _VERBS = ("get", "post", "put", "patch", "delete", "head", "options")
 _EXAMPLES = """examples:
@@ -24,32 +25,32 @@ _EXAMPLES = """examples:
   browseros-api {verb} https://api.example.com/users -H 'Authorization: Bearer ...' -i
   browseros-api {verb} https://api.example.com/users --json '{{"name": "Ada"}}' -m 10
   browseros-api {verb} https://api.example.com/report -o report.pdf
+  browseros-api {verb} https://api.example.com/users --trace
   browseros-api {verb} https://api.example.com/users --report | jq .attempts
 
-exit status: 0; 22 for an answer from 400 on; otherwise as with curl: 3 not a URL, 5 proxy,
-6 no such host, 7 no connection, 28 too late, 47 too many redirects, 56 no answer, 60 certificate.
+exit status: 0; 2 for wrong arguments; 22 for an answer from 400 on; otherwise as with curl:
+3 not a URL, 5 proxy, 6 no such host, 7 no connection, 23 the body cannot be written, 28 too late,
+47 too many redirects, 56 no answer, 60 certificate, 77 no file of certificates.
 """
 
 
 def add_verbs(commands: Any) -> None:
     """Add one command for each verb."""
     for verb in _VERBS:
-        parser = commands.add_parser(
-            verb,
-            help=f"{verb.upper()} a URL, with retries",
+        parser = add_command(
+            commands, verb, _run,
+            told_as=f"{verb.upper()} a URL, with retries",
             description=f"{verb.upper()}: sends one request, and writes the body of its answer.",
-            epilog=_EXAMPLES.format(verb=verb),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+            examples=_EXAMPLES.format(verb=verb),
+        )  # fmt: skip
         parser.add_argument("url", metavar="URL")
         _add_options(parser)
-        parser.set_defaults(run=_run, complain=parser.error, verb=verb)
+        parser.set_defaults(verb=verb)
 
 
 def _add_options(parser: Any) -> None:
     add = parser.add_argument
-    add("-H", "--header", action="append", default=[], metavar="'NAME: VALUE'",
-        help="send this header; without a value: do not send the usual one")  # fmt: skip
+    add_header(parser)
     add("-d", "--data", action="append", metavar="DATA",
         help="send this body, as a form unless -H says otherwise; @FILE reads it, @- from stdin;"
         " several are joined by &")  # fmt: skip
@@ -59,10 +60,12 @@ def _add_options(parser: Any) -> None:
     add("-i", "--include", action="store_true", help="write status and headers, too")
     add("-L", "--location", action=argparse.BooleanOptionalAction, default=True,
         help="follow redirects, which is done unless you say --no-location")  # fmt: skip
-    add("-m", "--max-time", type=float, metavar="SECONDS",
-        help="for everything: waiting, attempts and delays")  # fmt: skip
-    add("--max-retries", type=int, default=3, metavar="N", help="attempts after the first (3)")
+    add("-k", "--insecure", action="store_true", help="take any certificate, also a forged one")
+    add("--cacert", metavar="FILE", help="trust the certificates in this file, and no others")
+    add_bounds(parser, retries=3, time="for everything: waiting, attempts and delays")
     add("-v", "--verbose", action="store_true", help="log each attempt and each decision")
+    add("--trace", action="store_true",
+        help="draw on the error output where time went; with --report: in its JSON")  # fmt: skip
     add("--report", action="store_true",
         help="write all of it as JSON: status, headers, body, seconds, attempts")  # fmt: skip
 
@@ -70,26 +73,63 @@ def _add_options(parser: Any) -> None:
 def _run(given: argparse.Namespace) -> int:
     try:
         arguments = _arguments(given)
-        session = Session(
-            enable_cache=False, max_retries=given.max_retries, deadline=given.max_time,
-            debug=given.verbose,
-        )  # fmt: skip
-    except (OSError, TypeError, ValueError) as error:
-        given.complain(str(error))
+        session = Session(enable_cache=False, debug=given.verbose, **checked_bounds(given))
+    except (EOFError, OSError, TypeError, ValueError) as error:
+        given.complain(str(error) or "there is nobody to ask for a password")
     with session:
+        outcome = _outcome(session, given, arguments)
         try:
-            response = session.request(given.verb, given.url, **arguments)
-        except (requests.RequestException, ValueError) as error:
-            complain(given.verb, told(error))
-            return status_of(error)
-        _show(response, given, session)
-    return 22 if response.status_code >= 400 else 0
+            return _tell(outcome, given, session)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            complain(given.verb, f"cannot write: {error}")
+            return UNWRITTEN
+
+
+def _outcome(session: Session, given: argparse.Namespace, arguments: dict[str, Any]) -> Outcome:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InsecureRequestWarning)  # who says -k knows
+            return session.request(given.verb, given.url, **arguments)
+    except (OSError, ValueError) as error:
+        return error
+    except KeyboardInterrupt as interrupt:
+        _draw(interrupt, given)
+        raise
+
+
+def _tell(outcome: Outcome, given: argparse.Namespace, session: Session) -> int:
+    """Show what came, or say why nothing did; and the exit status."""
+    if given.report:
+        trace = getattr(outcome, "trace", None)
+        seen = {"trace": trace and trace.to_dict()} if given.trace else {}
+        print(json.dumps({**report(outcome, session.get_stats()), **seen}, indent=2), flush=True)
+    elif not isinstance(outcome, Exception):
+        show(outcome, given)
+    if isinstance(outcome, Exception):
+        complain(given.verb, told(outcome))
+        _draw(outcome, given)
+        return status_of(outcome)
+    _draw(outcome, given)
+    return 22 if outcome.status_code >= 400 else 0
+
+
+def _draw(outcome: Any, given: argparse.Namespace) -> None:
+    trace = getattr(outcome, "trace", None)
+    if given.trace and trace is not None and not given.report:
+        print(trace, file=sys.stderr)
 
 
 def _arguments(given: argparse.Namespace) -> dict[str, Any]:
-    headers: dict[str, Any] = dict(map(checked_header, given.header))
+    headers: dict[str, Any] = checked_headers(given.header)
     named = {name.lower() for name in headers}
     arguments: dict[str, Any] = {"headers": headers, "allow_redirects": given.location}
+    if given.cacert is not None:
+        arguments["verify"] = given.cacert
+        Path(given.cacert).read_bytes()
+    if given.insecure:
+        arguments["verify"] = False
     if given.json is not None and given.data is not None:
         raise ValueError("-d and --json are two bodies; give one of them")
     if given.json is not None:
@@ -107,111 +147,7 @@ def _arguments(given: argparse.Namespace) -> dict[str, Any]:
     return arguments
 
 
-def checked_header(line: str) -> tuple[str, str | None]:
-    """Name and value of ``'Name: value'``; None for no value: the usual one is not sent."""
-    name, colon, value = line.partition(":")
-    if not colon or not name.strip():
-        raise ValueError(f"a header is 'NAME: VALUE', not {name!r}")
-    return name.strip(), value.strip() or None
-
-
 def _content(text: str) -> bytes:
     if text == "@-":
         return sys.stdin.buffer.read()
     return Path(text[1:]).read_bytes() if text.startswith("@") else text.encode()
-
-
-# -- what came -------------------------------------------------------------------------------------
-
-
-def _show(response: requests.Response, given: argparse.Namespace, session: Session) -> None:
-    if given.report:
-        print(json.dumps(_report(response, session), indent=2))
-        return
-    if given.include:
-        print(_head(response), flush=True)
-    _write(response, given)
-
-
-def _head(response: requests.Response) -> str:
-    paint = Paint()
-    colour = "green" if response.status_code < 400 else "red"
-    lines = [paint(colour, f"HTTP {response.status_code} {response.reason or ''}".rstrip())]
-    lines += [f"{paint('blue', name)}: {value}" for name, value in response.headers.items()]
-    return "\n".join([*lines, ""])
-
-
-def _write(response: requests.Response, given: argparse.Namespace) -> None:
-    content = response.content
-    if given.output not in (None, "-"):
-        Path(given.output).write_bytes(content)
-        return
-    if is_terminal(sys.stdout) and given.output is None:
-        text = _readable(content)
-        if text is None:
-            complain(given.verb, f"{len(content):,} bytes that are no text; write them with -o")
-        elif text:
-            print(text)
-        return
-    sys.stdout.buffer.write(content)
-    sys.stdout.buffer.flush()
-
-
-def _readable(content: bytes) -> str | None:
-    """The body for people; None if it is not for them."""
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-    try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except ValueError:
-        return None if "\0" in text else text
-
-
-def _report(response: requests.Response, session: Session) -> dict[str, Any]:
-    content, body = response.content, {}
-    try:
-        body = {"json": json.loads(content)}
-    except ValueError:
-        try:
-            body = {"text": content.decode("utf-8")}
-        except UnicodeDecodeError:
-            body = {"base64": base64.b64encode(content).decode("ascii")}
-    stats = session.get_stats()
-    return {
-        "url": response.url,
-        "status": response.status_code,
-        "reason": response.reason,
-        "headers": dict(response.headers),
-        "seconds": round(stats["average_latency_ms"] / 1000, 6),
-        "attempts": stats["attempts"],
-        "redirects": [hop.url for hop in response.history],
-        **body,
-    }
-
-
-def status_of(error: Exception) -> int:
-    """The exit status that curl would have for this."""
-    kinds: list[tuple[type[Exception], int]] = [
-        (requests.Timeout, 28), (TimeoutError, 28), (requests.exceptions.ProxyError, 5),
-        (requests.exceptions.SSLError, 60), (requests.TooManyRedirects, 47),
-    ]  # fmt: skip
-    for kind, status in kinds:
-        if isinstance(error, kind):
-            return status
-    if isinstance(error, ValueError):  # also InvalidURL, MissingSchema and the like
-        return 3
-    if type(_reason(error)).__name__ == "NameResolutionError":
-        return 6
-    return 7 if getattr(error, "request_state", None) == NEVER_SENT else 56
-
-
-def told(error: Exception) -> str:
-    """What went wrong in one line, without the query of the URL where that can be had."""
-    return str(_reason(error) or error) or type(error).__name__
-
-
-def _reason(error: Exception) -> Any:
-    """What urllib3 gives as the reason, if it does."""
-    return getattr(error.args[0] if error.args else None, "reason", None)

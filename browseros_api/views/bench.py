@@ -14,8 +14,9 @@ import requests
 
 from ..checks import whole
 from ..session import Session
-from .asking import checked_header, status_of, told
+from .answers import status_of, told
 from .paint import complain, table
+from .parsing import add_command, add_header, checked_headers
 
 __all__ = ["add_bench"]
 
@@ -32,28 +33,26 @@ _WARM = 3
 
 def add_bench(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "bench",
-        help="measure requests and this library beside each other",
+    parser = add_command(
+        commands, "bench", _run,
+        told_as="measure requests and this library beside each other",
         description="Calls a URL many times, with requests.Session and with Session of this "
         "library, by one thread and by several, and then from the cache.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+        examples=_EXAMPLES,
+    )  # fmt: skip
     add = parser.add_argument
     add("url", metavar="URL")
     add("-n", "--number", type=int, default=200, metavar="N", help="calls of each kind (200)")
     add("--threads", type=int, default=8, metavar="N", help="for the second round (8)")
-    add("-H", "--header", action="append", default=[], metavar="'NAME: VALUE'")
+    add_header(parser)
     add("--json", action="store_true", help="print the figures as JSON")
-    parser.set_defaults(run=_run, complain=parser.error)
 
 
 def _run(given: argparse.Namespace) -> int:
     try:
         number = whole("--number", given.number, least=_TURNS)
         threads = whole("--threads", given.threads, least=1)
-        headers = dict(map(checked_header, given.header))
+        headers = checked_headers(given.header)
     except (TypeError, ValueError) as error:
         given.complain(str(error))
     try:

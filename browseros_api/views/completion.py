@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from .parsing import add_command
 
 __all__ = ["add_completion"]
 
@@ -15,37 +18,29 @@ _EXAMPLES = """examples:
 
 _BASH = """# browseros-api: completion for bash
 _browseros_api() {{
-    local word="${{COMP_WORDS[COMP_CWORD]}}" known=""
-    if [ "$COMP_CWORD" -eq 1 ]; then
-        known="{commands}"
-    else
-        case "${{COMP_WORDS[1]}}" in
+    local IFS=$' \\n' word="${{COMP_WORDS[COMP_CWORD]}}" words="" options=""
+    case "${{COMP_WORDS[*]:1:COMP_CWORD-1}} " in
 {cases}
-        esac
-    fi
-    COMPREPLY=()
-    case "$word" in
-        -*) COMPREPLY=( $(compgen -W "$known" -- "$word") ) ;;
-        *) [ "$COMP_CWORD" -eq 1 ] && COMPREPLY=( $(compgen -W "$known" -- "$word") ) ;;
     esac
-    return 0
+    [[ "$word" == -* ]] && words="$options"
+    COMPREPLY=( $(compgen -W "$words" -- "$word") )
 }}
 complete -o default -F _browseros_api browseros-api
 """
 
 _ZSH = """#compdef browseros-api
 _browseros_api() {{
-    if (( CURRENT == 2 )); then
-        compadd {commands}
-        return
-    fi
-    if [[ "$words[CURRENT]" != -* ]]; then
-        _files
-        return
-    fi
-    case "$words[2]" in
+    local -a names options
+    case "${{words[2,CURRENT-1]}} " in
 {cases}
     esac
+    if [[ "$words[CURRENT]" == -* ]]; then
+        compadd -- $options
+    elif (( $#names )); then
+        compadd -- $names
+    else
+        _files
+    fi
 }}
 if [ "$funcstack[1]" = "_browseros-api" ]; then
     _browseros_api "$@"
@@ -57,53 +52,65 @@ fi
 
 def add_completion(commands: Any) -> None:
     """Add the command; it completes all that are there when it is asked."""
-    parser = commands.add_parser(
-        "completion",
-        help="print a script that completes commands and options",
+    parser = add_command(
+        commands, "completion", lambda given: _run(given, commands.choices),
+        told_as="print a script that completes commands and options",
         description="Prints a script that completes the commands and options of browseros-api.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+        examples=_EXAMPLES,
+    )  # fmt: skip
     parser.add_argument("shell", choices=sorted(_SCRIPTS))
-    parser.set_defaults(run=lambda given: _run(given, commands.choices))
 
 
 def _run(given: argparse.Namespace, parsers: dict[str, argparse.ArgumentParser]) -> int:
-    options = {name: _options(parser) for name, parser in parsers.items()}
-    print(_SCRIPTS[given.shell](options), end="")
+    known = [Known("", [*parsers], ["--help", "--version"]), *_known(parsers)]
+    print(_SCRIPTS[given.shell](known[::-1]), end="")  # what begins like another comes before it
     return 0
 
 
-def _options(parser: argparse.ArgumentParser) -> list[str]:
-    """Its long options and its words, such as actions and choices."""
-    words = [
-        name for action in parser._actions for name in (*action.option_strings, *_choices(action))
-    ]
-    return [word for word in words if not word.startswith("-") or word.startswith("--")]
+class Known(NamedTuple):
+    """What may come after ``line``: words, such as actions and choices, and long options."""
+
+    line: str
+    words: list[str]
+    options: list[str]
 
 
-def _choices(action: argparse.Action) -> list[str]:
-    return [] if action.option_strings else [str(word) for word in action.choices or ()]
+def _known(parsers: dict[str, argparse.ArgumentParser], before: str = "") -> Iterator[Known]:
+    for name, parser in parsers.items():
+        line, actions = f"{before}{name} ", parser._actions
+        options = [one for action in actions for one in action.option_strings if one[:2] == "--"]
+        choices = [action.choices or () for action in actions if not action.option_strings]
+        yield Known(line, [str(word) for words in choices for word in words], options)
+        for deeper in choices:
+            if isinstance(deeper, dict):  # commands below this one
+                yield from _known(deeper, line)
 
 
-def _bash(options: dict[str, list[str]]) -> str:
-    cases = (f'            {name}) known="{" ".join(words)}" ;;' for name, words in options.items())
-    return _BASH.format(commands=" ".join(options), cases="\n".join(cases))
+def _bash(known: list[Known]) -> str:
+    return _BASH.format(cases=_cases(known, "words='{}' options='{}'"))
 
 
-def _zsh(options: dict[str, list[str]]) -> str:
-    cases = (f"        {name}) compadd -- {' '.join(words)} ;;" for name, words in options.items())
-    return _ZSH.format(commands=" ".join(options), cases="\n".join(cases))
+def _zsh(known: list[Known]) -> str:
+    return _ZSH.format(cases=_cases(known, "names=({}) options=({})"))
 
 
-def _fish(options: dict[str, list[str]]) -> str:
+def _cases(known: list[Known], assigned: str) -> str:
+    lines = []
+    for line, words, options in known:
+        pattern = f'"{line}"*' if line else '" "'
+        lines.append(f"        {pattern}) {assigned.format(' '.join(words), ' '.join(options))} ;;")
+    return "\n".join(lines)
+
+
+def _fish(known: list[Known]) -> str:
     lines = ["# browseros-api: completion for fish"]
-    lines += [f"complete -c browseros-api -n __fish_use_subcommand -a {name}" for name in options]
-    for name, words in options.items():
-        seen = f"'__fish_seen_subcommand_from {name}'"
-        for word in words:
-            what = f"-l {word.removeprefix('--')}" if word.startswith("--") else f"-a {word}"
-            lines.append(f"complete -c browseros-api -n {seen} {what}")
+    for line, words, options in known:
+        seen = [f"__fish_seen_subcommand_from {word}" for word in line.split()]
+        fresh = f"not __fish_seen_subcommand_from {' '.join(words)}"
+        when = "; and ".join([*seen, *([fresh] if words else [])])
+        lines += [f"complete -c browseros-api -f -n '{when}' -a {word}" for word in words]
+        when = "; and ".join(seen) or "__fish_use_subcommand"
+        lines += [f"complete -c browseros-api -n '{when}' -l {one[2:]}" for one in options]
     return "\n".join(lines) + "\n"
 
 

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
+from ..checks import whole
 from ..session import ResilienceMixin, Session
 from .checkup import Finding, environment, installation, of_session, store
 from .paint import Paint
+from .parsing import add_command
 
 __all__ = ["add_doctor"]
 
@@ -28,21 +30,19 @@ _COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
 
 def add_doctor(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "doctor",
-        help="look for what makes calls fail, wait or leak",
+    parser = add_command(
+        commands, "doctor", _run,
+        told_as="look for what makes calls fail, wait or leak",
         description="Looks at what is installed, at the environment, at a session and its store. "
         "Sends no request.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+        examples=_EXAMPLES,
+    )  # fmt: skip
     add = parser.add_argument
     add("--session", metavar="MODULE:NAME", help="a session or client of yours to look at")
     add("--threads", type=int, metavar="N", default=_usual_threads(),
         help="how many threads use it (%(default)s, what ThreadPoolExecutor starts)")  # fmt: skip
     add("--store", metavar="URL", help="a store to look at, instead of the session's")
     add("--json", action="store_true", help="print it as JSON")
-    parser.set_defaults(run=_run, complain=parser.error)
 
 
 def _usual_threads() -> int:
@@ -50,11 +50,15 @@ def _usual_threads() -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
+    try:
+        whole("--threads", given.threads, least=1)
+    except ValueError as error:
+        given.complain(str(error))
     session = Session()
     if given.session is not None:
         try:
             session = _found(given.session)
-        except (ImportError, AttributeError, TypeError, ValueError) as error:
+        except Exception as error:  # a module of theirs may fail with anything
             given.complain(f"--session {given.session}: {error}")
     findings = list(_findings(given, session))
     problems = sum(one.level == "problem" for one in findings)

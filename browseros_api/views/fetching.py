@@ -18,8 +18,9 @@ from ..checkpoints import Checkpoint
 from ..checks import at_least, whole
 from ..journal import masked_url
 from ..session import Session
-from .asking import checked_header, told
+from .answers import told
 from .paint import Paint, complain, is_terminal
+from .parsing import add_bounds, add_command, add_header, checked_bounds, checked_headers
 
 __all__ = ["add_fetch", "paced"]
 
@@ -39,24 +40,21 @@ _REDRAW = 0.1  # seconds
 
 def add_fetch(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "fetch",
-        help="fetch many URLs into a file, and go on where a run was ended",
+    parser = add_command(
+        commands, "fetch", _run,
+        told_as="fetch many URLs into a file, and go on where a run was ended",
         description="Fetches the URLs in a file, one a line, many at once, with retries.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+        examples=_EXAMPLES,
+    )  # fmt: skip
     add = parser.add_argument
     add("file", metavar="URLS", help="a file of URLs, one a line; # begins a comment; - is stdin")
     add("-o", "--output", required=True, metavar="FILE", help="where the answers go")
     add("-c", "--concurrency", type=int, default=32, metavar="N", help="at once, at most (32)")
     add("--rate", type=float, metavar="N", help="begin no more than so many a second")
-    add("-H", "--header", action="append", default=[], metavar="'NAME: VALUE'")
-    add("-m", "--max-time", type=float, metavar="SECONDS", help="for each URL, with all attempts")
-    add("--max-retries", type=int, default=3, metavar="N", help="attempts after the first (3)")
+    add_header(parser)
+    add_bounds(parser, retries=3, time="for each URL, with all attempts")
     add("-q", "--quiet", action="store_true", help="show neither progress nor summary")
     add("--json", action="store_true", help="tell the summary as one line of JSON")
-    parser.set_defaults(run=_run, complain=parser.error)
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -64,11 +62,10 @@ def _run(given: argparse.Namespace) -> int:
         workers = whole("--concurrency", given.concurrency, least=1)
         if given.rate is not None:
             at_least("--rate", given.rate, least=0.001)
-        headers = dict(map(checked_header, given.header))
+        headers = checked_headers(given.header)
         session = Session(
-            enable_cache=False, max_retries=given.max_retries, deadline=given.max_time,
-            max_connections=max(100, workers),
-        )  # fmt: skip
+            enable_cache=False, max_connections=max(100, workers), **checked_bounds(given)
+        )
         urls = _read(given.file)
         harvest = _Harvest(session, Checkpoint(given.output), urls, headers)
     except (OSError, TypeError, ValueError) as error:
@@ -93,7 +90,7 @@ def _run(given: argparse.Namespace) -> int:
 
 def _read(path: str) -> list[str]:
     with sys.stdin if path == "-" else open(path, encoding="utf-8") as file:
-        lines = [line.strip() for line in file]
+        lines = [line.removeprefix("\ufeff").strip() for line in file]
     urls = [line for line in lines if line and not line.startswith("#")]
     return list(dict.fromkeys(urls))
 

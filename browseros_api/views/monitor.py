@@ -13,8 +13,8 @@ from typing import Any
 
 from ..checks import duration, whole
 from ..journal import masked_url
-from .asking import checked_header
 from .paint import Paint, complain, is_terminal, spark
+from .parsing import add_bounds, add_command, add_header, checked_bounds, checked_headers
 from .rounds import Rounds, Watched
 
 __all__ = ["add_monitor"]
@@ -24,7 +24,7 @@ _EXAMPLES = """examples:
   browseros-api monitor https://api.example.com/health --interval 5 --json >> health.jsonl
   browseros-api monitor https://api.example.com/health --count 1
 
-The live screen needs rich: pip install browseros-api[terminal]. Piped, or without it, there is a
+The live screen needs rich: pip install 'browseros-api[terminal]'. Piped, or without it, there is a
 line for each URL and round.
 
 exit status: 0 if every URL was up in the last round, else 1. Ctrl-C ends it.
@@ -34,22 +34,19 @@ _WIDTH = 30  # bars of the spark line
 
 def add_monitor(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "monitor",
-        help="watch URLs: state, success rate, latency, circuit breaker",
+    parser = add_command(
+        commands, "monitor", _run,
+        told_as="watch URLs: state, success rate, latency, circuit breaker",
         description="Calls each URL again and again, and shows how it is doing.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+        examples=_EXAMPLES,
+    )  # fmt: skip
     add = parser.add_argument
     add("urls", nargs="+", metavar="URL")
     add("-n", "--interval", type=float, default=30.0, metavar="SECONDS", help="of a round (30)")
     add("--count", type=int, metavar="N", help="end after so many rounds")
-    add("-H", "--header", action="append", default=[], metavar="'NAME: VALUE'")
-    add("-m", "--max-time", type=float, metavar="SECONDS", help="of each call (the interval)")
-    add("--max-retries", type=int, default=0, metavar="N", help="attempts after the first (0)")
+    add_header(parser)
+    add_bounds(parser, retries=0, time="of each call (the interval)")
     add("--json", action="store_true", help="a line of JSON for each URL and round")
-    parser.set_defaults(run=_run, complain=parser.error)
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -57,10 +54,10 @@ def _run(given: argparse.Namespace) -> int:
         interval = duration("--interval", given.interval, optional=False) or 0.0
         if given.count is not None:
             whole("--count", given.count, least=1)
-        rounds = Rounds(
-            given.urls, dict(map(checked_header, given.header)), max_retries=given.max_retries,
-            deadline=given.max_time or interval,
-        )  # fmt: skip
+        bounds = checked_bounds(given)
+        bounds["deadline"] = bounds["deadline"] or interval
+        rounds = Rounds(given.urls, checked_headers(given.header), **bounds)
+        rounds.check()
     except (TypeError, ValueError) as error:
         given.complain(str(error))
     with rounds.session, contextlib.suppress(KeyboardInterrupt), _display(given, rounds) as show:
@@ -87,7 +84,7 @@ def _display(given: argparse.Namespace, rounds: Rounds) -> Iterator[Callable[[Wa
         # An extra, and slow to import.
         from .screen import live  # noqa: PLC0415
     except ImportError:
-        complain("monitor", "a live screen needs rich: pip install browseros-api[terminal]")
+        complain("monitor", "a live screen needs rich: pip install 'browseros-api[terminal]'")
         yield _print
         return
     with live(rounds) as refresh:

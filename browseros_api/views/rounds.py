@@ -13,7 +13,7 @@ import requests
 
 from ..batches import fetch
 from ..session import Session
-from .asking import told
+from .answers import told
 
 __all__ = ["Rounds", "Watched"]
 
@@ -74,6 +74,12 @@ class Rounds:
         self.session.headers.update(headers)
         self.watched = [Watched(url) for url in dict.fromkeys(urls)]
         self._clock = clock
+
+    def check(self) -> None:
+        """That each is a URL; what is none raises ValueError."""
+        for one in self.watched:
+            url = requests.Request("GET", one.url).prepare().url
+            self.session.get_adapter(url or "")
 
     def go(self) -> Iterator[Watched]:
         """One round; each as its call has ended."""

@@ -16,9 +16,17 @@ from ..looking import KeptAnswer, KeptAnswers
 from ..session import Session
 from ..stores.sqlite_file import is_store
 from .kept import listed, shown, told
+from .paint import complain
+from .parsing import add_command
 
 __all__ = ["add_cache"]
 
+_EXAMPLES = """examples:
+  browseros-api cache ls answers.db --prefix https://api.example.com/
+  browseros-api cache show answers.db 3f2a --body
+  browseros-api cache rm redis://localhost/0 --url https://api.example.com/users
+  browseros-api cache stats answers.db --json
+"""
 _PATIENCE = 5.0  # seconds for each step at the store: somebody waits, and no call does
 
 
@@ -28,12 +36,13 @@ class _Complaint(Exception):
 
 def add_cache(commands: Any) -> None:
     """Add the command and its own commands."""
-    cache = commands.add_parser(
-        "cache",
-        help="look into a store, and forget what is kept there",
+    cache = add_command(
+        commands, "cache", _run,
+        told_as="look into a store, and forget what is kept there",
         description="Lists, shows, counts and forgets answers in a SQLite file or on a Redis "
         "server. STORE is what store= takes, such as sqlite:///answers.db, or the file itself.",
-    )
+        examples=_EXAMPLES,
+    )  # fmt: skip
     several = cache.add_subparsers(dest="action", required=True, metavar="ACTION")
     ls = _add(several, "ls", _ls, "list the answers that are kept")
     ls.add_argument("--prefix", default="", metavar="URL", help="only those that begin like this")
@@ -50,24 +59,29 @@ def add_cache(commands: Any) -> None:
 
 
 def _add(several: Any, name: str, act: Callable[..., str | None], told_as: str) -> Any:
-    parser = several.add_parser(name, help=told_as, description=f"{told_as.capitalize()}.")
+    description = f"{told_as.capitalize()}."
+    parser = add_command(
+        several, name, _run, told_as=told_as, description=description, examples=_EXAMPLES
+    )
     parser.add_argument("store", metavar="STORE", help="such as sqlite:///answers.db")
     parser.add_argument("--key-file", metavar="FILE", help="holds the store_key it is sealed with")
     if name != "rm":
         parser.add_argument("--json", action="store_true", help="print it as JSON")
-    parser.set_defaults(run=lambda given: _run(given, act))
+    parser.set_defaults(act=act)
     return parser
 
 
-def _run(given: argparse.Namespace, act: Callable[..., str | None]) -> int:
+def _run(given: argparse.Namespace) -> int:
     try:
-        with _opened(given) as session:
-            text = act(session, given)
+        session = _opened(given)
+    except (OSError, ValueError) as error:
+        given.complain(str(error))
+    try:
+        with session:
+            text = given.act(session, given)
             _check(session)
-    except BrokenPipeError:
-        raise
-    except (_Complaint, OSError, ValueError, ImportError) as error:
-        print(f"browseros-api cache: {error}", file=sys.stderr)
+    except _Complaint as error:
+        complain("cache", error)
         return 1
     if text is not None:
         print(text)
@@ -80,7 +94,7 @@ def _opened(given: argparse.Namespace) -> Session:
         path = os.path.abspath(store)
         store = f"sqlite:///{path}"
     if store == "memory://":
-        raise _Complaint("what is in memory ends with its process; name a file or a server")
+        raise ValueError("what is in memory ends with its process; name a file or a server")
     if store.startswith("sqlite:"):
         _check_file(os.path.expanduser(path))
     key = Path(given.key_file).read_text("utf-8").split() if given.key_file else None
@@ -92,9 +106,9 @@ def _opened(given: argparse.Namespace) -> Session:
 def _check_file(path: str) -> None:
     """A session would make a file that is missing, and move away one that is none of ours."""
     if not os.path.isfile(path):
-        raise _Complaint(f"there is no file {path!r}")
+        raise ValueError(f"there is no file {path!r}")
     if not is_store(path):
-        raise _Complaint(f"{path!r} holds no answers: it is not a store")
+        raise ValueError(f"{path!r} holds no answers: it is not a store")
 
 
 def _check(session: Session) -> None:

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         is_all = not options.rows and not options.quick and options.rounds >= _FEWEST
         if is_all and importlib.util.find_spec("matplotlib") is None:
-            parser.error("the chart needs matplotlib: pip install -e .[bench]")
+            parser.error("the chart needs matplotlib: pip install -e '.[bench]'")
         _measure(options, records)
         if is_all:
             _write(records)

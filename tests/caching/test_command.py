@@ -124,7 +124,8 @@ def test_it_forgets(store: str, command: Any, api_server: ApiServer) -> None:
 def test_it_must_be_told_what_to_forget(words: list[str], command: Any, tmp_path: Path) -> None:
     status, output, complaints = command("rm", str(tmp_path / "answers.db"), *words)
     assert (status, output) == (2, "")
-    assert "usage: browseros-api cache rm" in complaints
+    assert complaints.startswith("browseros-api cache rm: ")
+    assert complaints.count("\n") == 1
 
 
 def test_it_counts(store: str, command: Any, api_server: ApiServer) -> None:
@@ -158,22 +159,27 @@ def test_a_file_is_named_by_its_path_as_well(
 
 
 @pytest.mark.parametrize(
-    ("name", "complaint"),
+    ("name", "complaint", "ended"),
     [
-        ("missing.db", "there is no file"),
-        ("sqlite:////nowhere/missing.db", "there is no file '/nowhere/missing.db'"),
-        ("memory://", "what is in memory ends with its process"),
-        ("ftp://h/x", "store must be"),
-        ("redis://127.0.0.1:1/0", "the store cannot be read, or not be written"),
+        ("missing.db", "there is no file", 2),
+        ("sqlite:////nowhere/missing.db", "there is no file '/nowhere/missing.db'", 2),
+        ("memory://", "what is in memory ends with its process", 2),
+        ("ftp://h/x", "store must be", 2),
+        ("redis://127.0.0.1:1/0", "the store cannot be read, or not be written", 1),
     ],
 )
 def test_what_cannot_be_looked_into_is_said(
-    name: str, complaint: str, command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    complaint: str,
+    ended: int,
+    command: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     status, output, complaints = command("ls", name)
-    assert (status, output) == (1, "")
-    assert complaints.startswith("browseros-api cache: ")
+    assert (status, output) == (ended, "")
+    assert complaints.startswith("browseros-api cache")
     assert complaint in complaints
     assert list(tmp_path.iterdir()) == [], "looking makes no file"
 
@@ -185,8 +191,8 @@ def test_a_file_that_is_no_store_stays_as_it_is(
     (tmp_path / "letter.db").write_bytes(content)
     for words in (["ls"], ["stats"], ["rm", "--all"]):
         status, output, complaints = command(words[0], str(tmp_path / "letter.db"), *words[1:])
-        assert (status, output) == (1, "")
-        assert complaints.endswith("letter.db' holds no answers: it is not a store\n")
+        assert (status, output) == (2, "")
+        assert "letter.db' holds no answers: it is not a store (see " in complaints
     assert [one.name for one in tmp_path.iterdir()] == ["letter.db"]
     assert (tmp_path / "letter.db").read_bytes() == content
 
@@ -204,7 +210,7 @@ def test_what_is_sealed_needs_its_key_and_looking_without_breaks_nothing(
     status, output, _ = command("ls", store, "--key-file", str(tmp_path / "key"))
     assert (status, len(output.splitlines())) == (0, 4)
     status, _, complaints = command("ls", store, "--key-file", str(tmp_path / "none"))
-    assert status == 1
+    assert status == 2
     assert "No such file" in complaints
 
 

@@ -101,7 +101,7 @@ def test_a_library_that_is_missing_is_named_with_its_extra(
     for name in [name for name in sys.modules if name.partition(".")[0] == missing]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(builtins, "__import__", gone)
-    with pytest.raises(ImportError, match=rf"pip install browseros-api\[{extra}\]"):
+    with pytest.raises(ImportError, match=rf"pip install 'browseros-api\[{extra}\]"):
         Session(**settings)
 
 

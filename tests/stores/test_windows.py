@@ -55,7 +55,7 @@ def test_a_rate_that_makes_no_sense_is_refused(text: str) -> None:
 
 def test_without_the_package_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "limits", None)
-    with pytest.raises(ImportError, match=r"pip install browseros-api\[limits\]"):
+    with pytest.raises(ImportError, match=r"pip install 'browseros-api\[limits\]"):
         rates_of("10/second")
 
 
