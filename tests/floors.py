@@ -27,8 +27,8 @@ FLOORS = {
         "circuits engine fallbacks guard hedging looking plans session shortcut wire witness"
     ),
     3: _rooms(
-        "api batches checkpoints client crew desk installing many otel pages paging prometheus "
-        "script source"
+        "api batches checkpoints client crew desk installing logs many otel pages paging "
+        "prometheus script source"
     ),
     4: ("", "aio"),
     5: _rooms("cli views"),
