@@ -45,9 +45,10 @@ def _silent_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 
 @pytest.fixture(autouse=True)
 def _unchanged_log() -> Iterator[None]:
-    """What ``debug=True`` does to the logger is undone: other tests count its records."""
-    logger = logging.getLogger("browseros_api")
-    level, handlers = logger.level, [*logger.handlers]
+    """What ``debug=True`` and examples do to loggers is undone: other tests count records."""
+    loggers = [logging.getLogger(name) for name in ("browseros_api", "browseros_api.events")]
+    before = [(logger, logger.level, [*logger.handlers]) for logger in loggers]
     yield
-    logger.setLevel(level)
-    logger.handlers[:] = handlers
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers

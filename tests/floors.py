@@ -19,18 +19,16 @@ FLOORS = {
     0: _rooms(
         "abroad addresses askers bare bodies cards checks copying deadlines environment errors "
         "events forks identity jobs journal keys labels latest lines listeners making memo naming "
-        "naps "
-        "need pipeline preparing refusals replicas settings settling sharing spent team terms "
-        "timer tracing verbs waits ways"
+        "naps need pipeline preparing refusals replicas settings settling sharing spent team "
+        "terms timer tracing verbs waits ways"
     ),
     1: _rooms("policies stores transport"),
     2: _rooms(
         "circuits engine fallbacks guard hedging looking plans seeing session shortcut wire witness"
     ),
     3: _rooms(
-        "api bars batches checkpoints client crew desk installing many otel pages paging "
-        "prometheus "
-        "script source"
+        "api bars batches checkpoints client crew desk installing logs many otel pages paging "
+        "prometheus script source"
     ),
     4: ("", "aio"),
     5: _rooms("cli views"),

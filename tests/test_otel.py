@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import pickle
+import subprocess
+import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -212,6 +217,16 @@ def test_a_hit_is_a_span_without_any_below(
     assert call.attributes["browseros_api.cache"] == "hit"
     assert call.attributes["browseros_api.attempts"] == 0
     assert not watcher.requests
+
+
+def test_a_call_that_only_wants_what_is_kept_has_one_span(
+    watcher: Watcher, session: Session, api_server: ApiServer
+) -> None:
+    watcher.watch(session)
+    answer = session.get(api_server.url("/x"), headers={"Cache-Control": "only-if-cached"})
+    assert answer.status_code == 504
+    (call,) = watcher.spans()
+    assert call.attributes["error.type"] == "504"
 
 
 def test_context_changes_nothing_in_who_shares_an_answer(
@@ -699,3 +714,28 @@ def test_a_second_one_is_refused(watcher: Watcher, client: EnhancedAPIClient) ->
         watcher.watch(client.session)
     first.close()
     watcher.watch(client.session).close()
+
+
+def test_a_session_that_is_pickled_is_not_told_of(watcher: Watcher, api_server: ApiServer) -> None:
+    with Session() as session:
+        watcher.watch(session)
+        with pickle.loads(pickle.dumps(session)) as another:
+            another.get(api_server.url("/x"))
+        assert not watcher.spans()
+        session.get(api_server.url("/x"))
+    assert len(watcher.calls) == 1
+
+
+def test_a_session_that_is_told_of_can_be_dropped(watcher: Watcher) -> None:
+    session = Session()
+    watcher.watch(session)
+    gone = weakref.ref(session)
+    del session
+    gc.collect()
+    assert gone() is None
+
+
+def test_without_the_package_it_says_what_to_install() -> None:
+    code = "import sys; sys.modules['opentelemetry'] = None; import browseros_api.otel"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "pip install browseros-api[otel]" in done.stderr
