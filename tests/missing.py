@@ -15,8 +15,9 @@ __all__ = ["EXTRAS", "WANTS", "said_without"]
 
 SETUP = configparser.ConfigParser(interpolation=None)
 SETUP.read(Path(__file__).resolve().parent.parent / "setup.cfg", "utf-8")
-FOR_DEVELOPERS = {"bench", "compat", "dev", "docs", "lint", "test"}
-EXTRAS = sorted({*SETUP["options.extras_require"]} - FOR_DEVELOPERS)
+# For those who work on the library; and what only brings together what others bring.
+OTHERS = {"bench", "compat", "dev", "docs", "lint", "notebook", "notebooks", "test"}
+EXTRAS = sorted({*SETUP["options.extras_require"]} - OTHERS)
 
 SCREEN = """
 import io, os
