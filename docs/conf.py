@@ -21,6 +21,7 @@ myst_heading_anchors = 3
 autodoc_mock_imports = ["opentelemetry", "prometheus_client"]  # extras, which are not needed here
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
 autodoc_default_options = {"show-inheritance": True}
 
 

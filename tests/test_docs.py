@@ -180,6 +180,15 @@ def test_the_index_names_every_page() -> None:
     assert {page.name for page in DOCS.glob("*.md")} - {"index.md"} <= linked
 
 
+@pytest.mark.parametrize(
+    "policy", ["pooling", "deduplication", "retries", "caching", "circuit-breaker"]
+)
+def test_a_policy_has_what_why_knobs_and_a_picture(policy: str) -> None:
+    page = DOCS / f"{policy}.md"
+    assert {"what", "why", "knobs"} <= anchors(page)
+    assert f"{policy}.svg" in links(page)
+
+
 def test_every_setting_is_explained_with_its_default() -> None:
     shown = {name: default for name, default, _, _ in rows(DOCS / "configuration.md", 4)}
     assert shown.keys() == Settings.names()
