@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import signal
+import ssl
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 import requests
+import trustme
 
 from browseros_api import cli
 from browseros_api.testing import ApiServer, Received, Reply, wait_until
@@ -93,6 +95,26 @@ def test_redirects_are_followed_unless_one_says_no(api_server: ApiServer, capsys
     assert json.loads(capsys.readouterr().out)["path"] == "/new"
     assert cli.main(["get", api_server.url("/old"), "--no-location"]) == 0
     assert capsys.readouterr().out == "moved"
+
+
+def test_certificates_are_those_of_a_file_or_any(
+    capsys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    with ApiServer(tls=context) as server:
+        line = ["get", server.url("/x").replace("127.0.0.1", "localhost"), "--max-retries", "0"]
+        assert cli.main(line) == 60
+        assert "certificate" in capsys.readouterr().err
+        assert cli.main([*line, "--cacert", str(tmp_path / "ca.pem")]) == 0
+        assert cli.main([*line, "-k"]) == 0
+        assert capsys.readouterr().err == ""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none"))
+    assert cli.main(line) == 77
+    assert "invalid path" in capsys.readouterr().err
 
 
 # -- what is written -------------------------------------------------------------------------------
