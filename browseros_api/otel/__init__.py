@@ -11,7 +11,7 @@ try:
     import opentelemetry.trace  # noqa: F401  (a package of this name may be there without it)
 except ImportError as error:  # pragma: no cover  (said where it is missing)
     raise ImportError(
-        "browseros_api.otel needs opentelemetry-api: pip install browseros-api[otel]"
+        "browseros_api.otel needs opentelemetry-api: pip install 'browseros-api[otel]'"
     ) from error
 
 from .telemetry import Telemetry
