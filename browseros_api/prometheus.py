@@ -33,6 +33,11 @@ __all__ = ["BUCKETS", "Collector"]
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # seconds
 
 _STATES = ("closed", "half_open", "open")
+_TOTALS = {
+    "rescued": "Requests that failed at first and succeeded in the end.",
+    "hedged": "Requests sent beside another one that was slow.",
+    "rejected": "Requests that an open circuit has refused.",
+}
 _GAUGES = {
     "connections_open": "Connections that are open now.",
     "connections_in_use": "Connections that a call uses now.",
@@ -62,7 +67,7 @@ class Collector:
             raise ValueError(f"buckets must be ascending, not {self._bounds!r}")
         self._lock = threading.Lock()
         self._counts: dict[str, dict[tuple[str, ...], int]] = {
-            kind: {} for kind in ("calls", "cache", "attempts", "retries")
+            kind: {} for kind in ("calls", "deduplicated", "cache", "attempts", "retries")
         }
         self._latencies: dict[tuple[str, ...], list[float]] = {}
         self._labels = Labels(max_endpoints)
@@ -86,7 +91,9 @@ class Collector:
         with self._lock:
             endpoint = self._labels.of(event.endpoint)
             self._add("calls", event.method, endpoint, str(outcome))
-            if not (event.from_cache or event.followed):
+            if event.followed:
+                self._add("deduplicated", event.method, endpoint)
+            elif not event.from_cache:
                 self._time((event.method, endpoint), event.seconds)
 
     def _cache(self, event: CacheEvent) -> None:
@@ -121,11 +128,19 @@ class Collector:
             latencies = {labels: list(row) for labels, row in self._latencies.items()}
         where = ("method", "endpoint")
         yield self._counter("calls", "Calls that have ended.", (*where, "outcome"), counts)
+        yield self._counter(
+            "deduplicated", "Calls that got the answer to an identical one.", where, counts
+        )
         yield self._counter("cache", "Calls by what the cache did.", (*where, "outcome"), counts)
         yield self._counter("attempts", "Requests made.", (*where, "outcome"), counts)
         yield self._counter("retries", "Requests repeated.", where, counts)
         yield self._histogram(latencies, where)
-        yield from self._gauges()
+        figures = self._source.get_stats()
+        for name, text in _TOTALS.items():
+            family = CounterMetricFamily(f"browseros_api_{name}", text, labels=["client"])
+            family.add_metric([self._client], figures[f"{name}_requests"])
+            yield family
+        yield from self._gauges(figures)
         yield self._circuits()
 
     def describe(self) -> list[Metric]:
@@ -156,8 +171,7 @@ class Collector:
             family.add_metric((self._client, *values), buckets=buckets, sum_value=row[-1])
         return family
 
-    def _gauges(self) -> Iterator[Metric]:
-        figures = self._source.get_stats()
+    def _gauges(self, figures: dict[str, Any]) -> Iterator[Metric]:
         now = {"in_flight": figures["in_flight_requests"]}
         texts = {"in_flight": "Calls that have not ended.", **_GAUGES}
         now.update({name: figures["connections"][name] for name in _GAUGES})

@@ -6,8 +6,6 @@ import asyncio
 import gc
 import logging
 import pickle
-import subprocess
-import sys
 import threading
 import weakref
 from collections.abc import Iterator
@@ -733,9 +731,3 @@ def test_a_session_that_is_told_of_can_be_dropped(watcher: Watcher) -> None:
     del session
     gc.collect()
     assert gone() is None
-
-
-def test_without_the_package_it_says_what_to_install() -> None:
-    code = "import sys; sys.modules['opentelemetry'] = None; import browseros_api.otel"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "pip install 'browseros-api[otel]'" in done.stderr

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 
-from browseros_api import EnhancedAPIClient
-from browseros_api.testing import ApiServer, Reply
+from browseros_api import CircuitOpenError, EnhancedAPIClient
+from browseros_api.testing import ApiServer, Reply, wait_until
 
 prometheus = pytest.importorskip("browseros_api.prometheus")
 exposition = pytest.importorskip("prometheus_client")
@@ -57,6 +58,30 @@ def test_calls_attempts_retries_and_hits_are_counted(
     assert found["browseros_api_circuit{endpoint=/users/{id},state=closed}"] == 1
     assert found["browseros_api_circuit{endpoint=/users/{id},state=open}"] == 0
     assert not [name for name in found if "s3cret" in name or "127.0.0.1" in name]
+
+
+def test_what_is_shared_rescued_and_refused_is_counted(
+    client: EnhancedAPIClient, api_server: ApiServer
+) -> None:
+    go = threading.Event()
+    api_server.route("/x", Reply(json=1, hold=go))
+    api_server.script("/flaky", Reply(503), Reply(json=1))
+    collector = prometheus.Collector(client)
+    asked = [client.submit("GET", "/x") for _ in range(3)]
+    flights = client.session.engine.flights._flying
+    wait_until(lambda: [len(flight.followers) for flight in flights.values()] == [2])
+    go.set()
+    assert [one.result(10) for one in asked] == [1, 1, 1]
+    client.get("/flaky")
+    client.circuits["/flaky"].open()
+    with pytest.raises(CircuitOpenError):
+        client.get("/flaky", use_cache=False)
+    found = scraped(collector)
+    assert found["browseros_api_deduplicated_total{endpoint=/x,method=GET}"] == 2
+    assert found["browseros_api_call_seconds_count{endpoint=/x,method=GET}"] == 1
+    assert found["browseros_api_rescued_total{}"] == 1
+    assert found["browseros_api_rejected_total{}"] == 1
+    assert found["browseros_api_hedged_total{}"] == 0
 
 
 def test_failures_are_named(client: EnhancedAPIClient, api_server: ApiServer) -> None:
