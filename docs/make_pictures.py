@@ -24,6 +24,7 @@ from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 
 from browseros_api import EnhancedAPIClient, Session
+from browseros_api.cards.screen import panel
 from browseros_api.testing import ApiServer, Reply
 from browseros_api.views.rounds import Rounds
 from browseros_api.views.screen import drawn
@@ -150,6 +151,7 @@ def main() -> None:
     timeline = client.timeline(last=130)
     (HERE / "timeline.svg").write_text(timeline.svg + "\n", encoding="utf-8")
     terminal(HERE / "timeline-terminal.svg", "print(client.timeline())", str(timeline), width=96)
+    terminal(HERE / "watch.svg", "client.watch()", panel(**client._card()), width=104)
     for theme in THEMES:
         page = page_of(client._repr_html_(), theme, width=800)
         photographed(HERE / f"card-{theme}.png", page, width=820, height=700, scale=1.5)

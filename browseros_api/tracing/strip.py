@@ -57,7 +57,7 @@ def _row(bars: list[Bar], axis: Axis, columns: int, *, plain: bool) -> str:
         if bar.kind in ("hit", "stale"):
             last = first
         cells[first : last + 1] = [_MARKS[bar.kind][plain]] * (last + 1 - first)
-        if bar.number > 1:
+        if bar.number > 1 and (last > first or bar.kind == "good"):
             cells[first] = _AGAIN[plain]
     return "".join(cells)
 
