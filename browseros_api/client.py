@@ -25,12 +25,12 @@ from .pipeline import Call
 from .plans import OURS
 from .policies.backoff import retry_after
 from .policies.breakers import CircuitBreaker
-from .seeing import Seen
 from .session import Session
 from .settings import Settings
 from .terms import UNSET
 from .tracing.trace import Trace
 from .verbs import Verbs, checked_method
+from .watching import Watched
 
 __all__ = ["EnhancedAPIClient"]
 
@@ -39,7 +39,7 @@ E = TypeVar("E", bound=Exception)
 _TIMEOUT = 30.0
 
 
-class EnhancedAPIClient(ManyCalls, Remembers, Seen, Verbs[Any]):
+class EnhancedAPIClient(ManyCalls, Remembers, Watched, Verbs[Any]):
     """A client of the API at ``base_url``: pooled, deduplicated, retried, cached, guarded.
 
     Args:

@@ -54,9 +54,16 @@ class Seen:
     def _repr_html_(self) -> str:
         with importing:
             from .cards.shown import session_card  # noqa: PLC0415
+        return session_card(**self._card())
+
+    def _card(self) -> dict[str, Any]:
+        """What its card is made of."""
         engine = self._engine
         about = masked_url(engine.settings.base_url or "")
-        if engine.closing.is_set():
-            about = f"{about} (closed)"
-        figures, circuits = self.get_stats(), self.get_circuit_breaker_status()
-        return session_card(type(self).__name__, about, figures, circuits, now=time.time())
+        return {
+            "title": type(self).__name__,
+            "about": f"{about} (closed)" if engine.closing.is_set() else about,
+            "figures": engine.read(),
+            "circuits": engine.breakers.status(),
+            "now": time.time(),
+        }

@@ -20,15 +20,15 @@ from .looking import KeptAnswers, as_requested
 from .pipeline import Call, Proceed, compose
 from .plans import UNSET, for_both, is_exact, planned
 from .policies.breakers import CircuitBreaker
-from .seeing import Seen
 from .settings import Settings
 from .shortcut import known_settings, options, prepared
 from .transport.adapter import PoolingAdapter
+from .watching import Watched
 
 __all__ = ["UNSET", "ResilienceMixin", "Session"]
 
 
-class ResilienceMixin(Seen, GuardedExchange):
+class ResilienceMixin(Watched, GuardedExchange):
     """Makes a ``requests.Session`` subclass resilient: put it first among the bases.
 
     Keyword arguments that are settings (see ``Settings``) configure the engine; all others go on

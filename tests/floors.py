@@ -24,7 +24,8 @@ FLOORS = {
     ),
     1: _rooms("policies stores transport"),
     2: _rooms(
-        "circuits engine fallbacks guard hedging looking plans seeing session shortcut wire witness"
+        "circuits engine fallbacks guard hedging looking plans seeing session shortcut watching "
+        "wire witness"
     ),
     3: _rooms(
         "api bars batches checkpoints client crew desk installing logs many otel pages paging "
@@ -67,6 +68,7 @@ FAMILY_OF = {part: policy for policy, parts in FAMILIES.items() for part in part
 
 # Which files wrap which library; the rest of the house does not know that it exists.
 WRAPPED = {
+    "IPython": ("cards/live.py",),
     "cachetools": ("stores/memory.py", "stores/front.py"),
     "cryptography": ("stores/seal.py",),
     "limits": ("stores/windows.py",),
@@ -76,7 +78,7 @@ WRAPPED = {
     "pytest": ("testing/*.py",),
     "redis": ("stores/redis.py",),
     "requests": ("*",),
-    "rich": ("views/screen.py",),
+    "rich": ("views/screen.py", "cards/live.py", "cards/screen.py"),
     "tenacity": ("policies/retry.py",),
     "tqdm": ("bars.py",),
     "urllib3": ("*",),

@@ -139,3 +139,41 @@ client.get("/echo")
             shown = dict(kernel.run(expression))["execute_result"]["data"]
             assert shown["text/html"].startswith(("<div", "<svg")), expression
             assert shown["text/plain"], expression
+
+
+def test_a_card_that_is_watched_is_drawn_anew_in_its_place(api_server: ApiServer) -> None:
+    code = f"""
+from browseros_api import EnhancedAPIClient
+client = EnhancedAPIClient({api_server.base_url!r})
+calls = [client.submit("GET", f"/delay/0.1?n={{n}}") for n in range(5)]
+client.watch(1.0, every=0.1)
+"""
+    with Kernel() as kernel:
+        shown = [one for one in kernel.run(code) if "display_data" in one[0]]
+    assert shown[0][0] == "display_data"
+    assert len(shown) > 3
+    assert {kind for kind, _ in shown[1:]} == {"update_display_data"}
+    assert len({content["transient"]["display_id"] for _, content in shown}) == 1
+    assert "5 attempts" in shown[-1][1]["data"]["text/html"]
+
+
+def test_a_cell_that_watches_can_be_interrupted(api_server: ApiServer) -> None:
+    code = f"""
+import time, urllib.request
+from browseros_api import EnhancedAPIClient
+
+def sleep(seconds):
+    urllib.request.urlopen({api_server.url("/watching")!r}).close()
+    time.sleep(seconds)
+
+client = EnhancedAPIClient({api_server.base_url!r}, sleep=sleep)
+client.watch(every=0.05)
+print("ended")
+"""
+    with Kernel() as kernel:
+        kernel.tell("begin", code)
+        wait_until(lambda: api_server.hits("/watching") >= 3, timeout=60)
+        kernel.tell("interrupt")
+        heard = kernel.heard()
+    assert "error" not in [kind for kind, _ in heard]
+    assert heard[-1] == ["stream", {"name": "stdout", "text": "ended\n"}]

@@ -230,6 +230,14 @@ def test_times_are_those_of_the_clock(api_server: ApiServer) -> None:
     assert timeline.seconds == 7.0
 
 
+def test_a_child_process_begins_anew(client: EnhancedAPIClient) -> None:
+    client.get("/echo")
+    client.session.engine.reset_after_fork()
+    assert len(client.timeline()) == 0
+    client.get("/other")
+    assert [one["attempts"][0]["connection"] for one in client.timeline().calls] == [1]
+
+
 def test_a_client_and_its_session_have_the_same_one(client: EnhancedAPIClient) -> None:
     client.get("/echo")
     assert client.timeline().to_dict() == client.session.timeline().to_dict()
@@ -357,6 +365,20 @@ def test_what_is_folded_is_said_in_the_terminal_and_in_the_picture() -> None:
     assert "…" in stripped(calls, 1000.5, width=100, plain=False)
     assert "~999.50 s" in stripped(calls, 1000.5, width=100, plain=True)
     assert "no call for 999.50 s" in charted(calls, 1000.5)
+
+
+def test_words_below_the_line_do_not_touch_each_other() -> None:
+    calls = [called(attempted(at, 0.5), at=at) for at in (0.0, 1000.0, 2000.0, 3000.0)]
+    foot = stripped(calls, 3000.5, width=40, plain=True).splitlines()[-2]
+    assert foot.endswith(" 3000.50 s")
+    assert "s~" not in foot
+
+
+def test_an_attempt_of_one_column_that_failed_is_shown_as_failed() -> None:
+    again = called(attempted(0, 1e-6, status=503), attempted(5, 1e-6, status=503, number=2))
+    row = stripped([again], 10.0, width=80, plain=True).splitlines()[2]
+    assert row.count("x") == 2
+    assert "r" not in row
 
 
 def test_the_picture_is_well_formed_and_has_a_bar_for_each_attempt() -> None:

@@ -7,10 +7,21 @@ from typing import Any, NamedTuple
 
 from ..tracing.rows import told_bytes, told_time
 
-__all__ = ["STATES", "Fact", "facts", "latencies", "lines", "told_age", "told_circuit"]
+__all__ = [
+    "STATES",
+    "Fact",
+    "facts",
+    "latencies",
+    "lines",
+    "told_age",
+    "told_circuit",
+    "worst_first",
+]
 
 # The state of a circuit, and how it is said.
 STATES = {"closed": "closed", "half_open": "half-open", "open": "open"}
+
+_WORST = {"open": 0, "half_open": 1, "closed": 2}
 
 
 class Fact(NamedTuple):
@@ -87,6 +98,11 @@ def told_circuit(state: Mapping[str, Any], *, now: float) -> str:
         if (last := state["last_failure_time"]) is not None:
             words.append(f"the last {told_age(now - last)} ago")
     return ", ".join(words)
+
+
+def worst_first(circuits: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Names and states of circuits, those first that let nothing through."""
+    return sorted(circuits.items(), key=lambda one: _WORST.get(one[1]["state"], 0))
 
 
 def told_age(seconds: float) -> str:

@@ -8,13 +8,12 @@ from typing import Any
 from ..journal import masked_url
 from ..tracing.rows import told_bytes, told_time
 from ..tracing.svg import safe, short
-from .facts import STATES, facts, latencies, lines, told_age, told_circuit
+from .facts import STATES, facts, latencies, lines, told_age, told_circuit, worst_first
 from .pieces import bars, card, light, pairs, table, tiles
 
 __all__ = ["MOST", "answers_card", "circuits_card", "figures_card", "session_card"]
 
 MOST = 20  # rows of a table
-_WORST = {"open": 0, "half_open": 1, "closed": 2}
 
 
 def session_card(
@@ -78,7 +77,7 @@ def _figures(figures: Mapping[str, Any]) -> list[str]:
 
 
 def _circuits(circuits: Mapping[str, Any], now: float) -> str:
-    worst = sorted(circuits.items(), key=lambda one: _WORST.get(one[1]["state"], 0))
+    worst = worst_first(circuits)
     rows = [
         [safe(short(masked_url(name), 200)), light(state["state"], told_circuit(state, now=now))]
         for name, state in worst[:MOST]

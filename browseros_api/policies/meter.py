@@ -42,6 +42,7 @@ class Meter:
         What was in the air there is not here: the threads that made those calls are the parent's.
         """
         self._lock = threading.Lock()
+        self._recent.clear()
         self._total = self._successful + self._failed
 
     def time(self, call: Call, proceed: Proceed[Call]) -> Response:

@@ -43,7 +43,7 @@ def stripped(
     for lane in plan.lanes:
         drawn = _row([bar for bar in plan.bars if bar.lane == lane], axis, columns, plain=plain)
         lines.append(f"{lane:<{_LABEL}} {edge}{drawn}{edge}")
-    lines += [_foot(axis, seconds, columns), _legend(plan.bars, plain=plain)]
+    lines += [_foot(axis, seconds, columns), *_legend(plan.bars, columns, plain=plain)]
     text = "\n".join(clipped(printable(line), width) for line in lines)
     return text.replace("µ", "u").replace("…", "~") if plain else text
 
@@ -57,7 +57,7 @@ def _row(bars: list[Bar], axis: Axis, columns: int, *, plain: bool) -> str:
         if bar.kind in ("hit", "stale"):
             last = first
         cells[first : last + 1] = [_MARKS[bar.kind][plain]] * (last + 1 - first)
-        if bar.number > 1:
+        if bar.number > 1 and (last > first or bar.kind == "good"):
             cells[first] = _AGAIN[plain]
     return "".join(cells)
 
@@ -79,10 +79,15 @@ def _write(cells: list[str], at: int, words: str) -> None:
         cells[at - 1] = " "
 
 
-def _legend(bars: Sequence[Bar], *, plain: bool) -> str:
+def _legend(bars: Sequence[Bar], columns: int, *, plain: bool) -> list[str]:
     used = {bar.kind for bar in bars}
     found = [_MARKS[kind] for kind in _MARKS if kind in used]
     if any(bar.number > 1 for bar in bars):
         found.append(_AGAIN)
-    words = (f"{mark[plain]} {mark[2]}" for mark in found)
-    return " " * (_LABEL + 2) + "  ".join(words)
+    lines = [""]
+    for mark in found:
+        words = f"{mark[plain]} {mark[2]}  "
+        if len(lines[-1]) + len(words) > columns + 2:
+            lines.append("")
+        lines[-1] += words
+    return [" " * (_LABEL + 2) + line.rstrip() for line in lines]
