@@ -22,10 +22,12 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 import weakref
+from collections.abc import Callable
 from functools import partial
 from typing import Any
+
+from requests import Response
 
 from .errors import ClientClosed
 from .forks import reset_in_child
@@ -33,8 +35,8 @@ from .hedging import hedges_of
 from .identity import Identity
 from .journal import Journal
 from .listeners import Listeners
-from .making import Here, Making
-from .naps import nap, now
+from .making import Making
+from .naps import nap, now, wall
 from .pipeline import Call, Exchange, Step
 from .policies.breakers import Breakers, CircuitBreaker
 from .policies.budget import Budget
@@ -62,7 +64,7 @@ class Engine:
         self.settings = settings
         self.breaker = breaker
         self.clock = settings.clock or now
-        self.wall = time.time
+        self.wall = wall
         self.journal = Journal(enabled=settings.debug)
         self.closing = threading.Event()
         self.adapter = PoolingAdapter(settings)
@@ -107,7 +109,7 @@ class Engine:
             self.account = Account(_witness, self.retry, self.adapter, self.hedges)
             self.listeners.add("attempt", self.account.send)
             self.listeners.add("call", self.account.end)
-        self.thread = Here()
+        self.thread = Making()
         self.session: weakref.ref[Any] | None = None  # whose it is, once that has been said
         _ENGINES.add(self)
 
@@ -160,9 +162,9 @@ class Engine:
         """The call that this thread is making."""
         return self.thread.call
 
-    def making(self, call: Call) -> Making:
-        """Within, this thread makes ``call``: its exchanges belong to it."""
-        return Making(self.thread, call, self.clock)
+    def make(self, call: Call, work: Callable[[Call], Response]) -> Response:
+        """What comes of ``work(call)``: the exchanges meanwhile, in this thread, belong to it."""
+        return self.thread.make(call, work, clock=self.clock)
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -186,7 +188,7 @@ class Engine:
 
     def reset_after_fork(self) -> None:
         """In a child: locks may be held by threads that exist no more, sockets are the parent's."""
-        self.thread = Here()
+        self.thread = Making()
         is_closed, self.closing = self.closing.is_set(), threading.Event()
         if is_closed:
             self.closing.set()

@@ -144,8 +144,7 @@ class GuardedExchange(CheckedParts):
             raise
 
     def _send_counted(self, call: Call) -> Response:
-        with self._engine.making(call):
-            return self.send(**call.arguments)
+        return self._engine.make(call, lambda call: self.send(**call.arguments))
 
     if TYPE_CHECKING:
         engine: Engine

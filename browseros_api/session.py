@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import requests
@@ -74,8 +75,9 @@ class ResilienceMixin(GuardedExchange):
         self._settings, self._breaker = engine.settings, engine.breaker
         self._is_exact = is_exact(type(self), ResilienceMixin)
         steps = engine.call_steps(self._refuse)
-        self._call = compose([engine.meter.time, self._hear, *steps], self._ask)
-        self._again = compose(engine.call_steps(again=True), self._ask)
+        make = partial(engine.make, work=self._ask)
+        self._call = compose([engine.meter.time, self._hear, *steps], make)
+        self._again = compose(engine.call_steps(again=True), make)
         self._compose_exchange()
 
     # -- a call ----------------------------------------------------------------------------------
@@ -187,16 +189,14 @@ class ResilienceMixin(GuardedExchange):
 
     def _ask(self, call: Call) -> Response:
         """Ask: with everything that requests does between a call and an exchange."""
-        arguments = call.arguments
+        session, arguments = cast(requests.Session, self), call.arguments
+        request = prepared(session, call)
+        if request is not None:
+            return self._send_prepared(call, request, options(session, call, request))
         if self._heard_here(call):
             # Hooks of a call's own replace the session's: what is shared is the answer unheard.
             arguments = {**arguments, "hooks": {"response": [_deaf]}}
-        with self._engine.making(call):
-            session = cast(requests.Session, self)
-            request = prepared(session, call)
-            if request is None:
-                return cast(Response, super().request(**arguments))  # type: ignore[misc]
-            return self._send_prepared(call, request, options(session, call, request))
+        return cast(Response, super().request(**arguments))  # type: ignore[misc]
 
     # -- what can be asked and told --------------------------------------------------------------
 

@@ -18,7 +18,7 @@ def _rooms(names: str) -> tuple[str, ...]:
 FLOORS = {
     0: _rooms(
         "abroad addresses askers bare bodies checks copying deadlines environment errors events "
-        "forks identity jobs journal keys latest lines listeners making memo naming naps need "
+        "forks here identity jobs journal keys latest lines listeners making memo naming naps need "
         "pipeline preparing refusals replicas settings settling sharing spent team terms timer "
         "tracing verbs waits ways"
     ),

@@ -28,7 +28,7 @@ class Meter:
     def __init__(self, *, clock: Callable[[], float], listeners: Listeners | None = None) -> None:
         self._clock, self._listeners = clock, listeners
         self._latencies: deque[float] = deque(maxlen=_REMEMBERED)
-        self._total = self._successful = self._failed = 0
+        self._successful = self._failed = 0
         self._cached = self._deduplicated = self._stood_in = 0
         self._networked, self._seconds, self._attempts = 0, 0.0, 0
         self.reset_lock()
@@ -39,24 +39,28 @@ class Meter:
         What was in the air there is not here: the threads that made those calls are the parent's.
         """
         self._lock = threading.Lock()
-        self._total = self._successful + self._failed
+        self._air: dict[Call, None] = {}
 
     def time(self, call: Call, proceed: Proceed[Call]) -> Response:
         """Write down how the call went."""
-        began = call.began = self.begin() if call.began is None else call.began
         try:
-            response = proceed(call)
-        except BaseException as error:
-            self.end(call, began, error)
-            raise
-        self.end(call, began, response)
-        return response
+            began = self.begin(call)
+            try:
+                response = proceed(call)
+            except BaseException as error:
+                self.end(call, began, error)
+                raise
+            self.end(call, began, response)
+            return response
+        finally:  # one that is interrupted where it is counted has not been
+            self._air.pop(call, None)
 
-    def begin(self) -> float:
-        """A call begins; returns the instant."""
-        with self._lock:
-            self._total += 1
-        return self._clock()
+    def begin(self, call: Call) -> float:
+        """The call is in the air now, unless it was before; returns the instant."""
+        if call.began is None:
+            self._air[call] = None
+            call.began = self._clock()
+        return call.began
 
     def end(
         self, call: Call, began: float, outcome: Response | BaseException | None = None
@@ -66,6 +70,7 @@ class Meter:
         # A hook may have put something in its place, and a mock may not have set it.
         status = getattr(outcome, "status_code", 600)
         with self._lock:
+            self._air.pop(call, None)
             if (status or 0) < 400:
                 self._successful += 1
             else:
@@ -97,9 +102,9 @@ class Meter:
         """All figures at one instant; seconds become milliseconds."""
         with self._lock:
             latencies = sorted(self._latencies)
-            ended = self._successful + self._failed
+            ended, in_air = self._successful + self._failed, len(self._air)
             figures: dict[str, Any] = {
-                "total_requests": self._total,
+                "total_requests": ended + in_air,
                 "successful_requests": self._successful,
                 "failed_requests": self._failed,
                 "success_rate": self._successful / ended if ended else 1.0,
@@ -107,7 +112,7 @@ class Meter:
                 "deduplicated_requests": self._deduplicated,
                 "fallback_responses": self._stood_in,
                 "average_latency_ms": 1000 * self._seconds / (self._networked or 1),
-                "in_flight_requests": self._total - ended,
+                "in_flight_requests": in_air,
                 "attempts": self._attempts,
                 "cache_hit_rate": self._cached / ended if ended else 0.0,
             }
