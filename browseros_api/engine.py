@@ -11,10 +11,10 @@ a call        meter.time       write down how it went
               -> requests      prepares, signs, keeps cookies, follows redirects
 an exchange   retry.attempt    ask, and ask again
               tracer.attempt   write down each time
-              guard_host       unless the host cannot be reached
               limits           when it may go, and how many may
+              guard_host       unless the host cannot be reached
               breakers.guard   unless the endpoint is down
-              hedges.race      twice at once, if it is slow
+              hedges.race      twice at once, if it is slow and the limits allow it
               -> adapter       whichever is mounted
 """
 
@@ -102,6 +102,7 @@ class Engine:
             journal=self.journal,
             endpoint_of=self.breakers.endpoint_of,
             budget=self.budget,
+            limits=self.limits.steps(),
         )
         self.wire = Wire(settings, clock=self.clock)
         self.account: Account | None = None
@@ -141,8 +142,8 @@ class Engine:
         steps: list[tuple[Step[Exchange], bool]] = [
             (self.retry.attempt, True),  # with max_retries=0 it still counts and writes down
             (self.tracer.attempt, True),
-            (self.breakers.guard_host, breaks and self.breakers.guards_hosts),
             *[(step, True) for step in self._limiting()],
+            (self.breakers.guard_host, breaks and self.breakers.guards_hosts),
             (self.breakers.guard, breaks),
         ]
         if self.hedges is not None:
@@ -150,7 +151,10 @@ class Engine:
         return [step for step, is_on in steps if is_on]
 
     def _limiting(self) -> list[Step[Exchange]]:
-        """What waits, and before that: whether there is anything to wait for."""
+        """What waits, and before that: whether there is anything to wait for.
+
+        Outside of circuits, so that nobody holds the place of a trial while he waits for another.
+        """
         steps = self.limits.steps()
         foresees = steps and self.settings.enable_circuit_breaker
         return [self.breakers.foresee, *steps] if foresees else steps

@@ -62,6 +62,8 @@ class Concurrency:
 
         try:
             self.door.enter(exchange, slots.line, partial(slots.ask, exchange), refusal=refusal)
+            if exchange.is_spare:  # it takes a place; that it is cut says nothing of the host
+                return proceed(exchange)
             began = self._clock()
             try:
                 response = proceed(exchange)
