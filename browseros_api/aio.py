@@ -126,7 +126,7 @@ class EnhancedAPIClient(Seen, Verbs[Coroutine[Any, Any, Any]]):
         engine = self.session.engine  # a store that is far is asked on a thread
         if engine.cache.answers.is_near and (known := engine.cache.known(call)) is not None:
             return await self._heard(call, lambda: known)
-        call.began = engine.meter.begin()
+        engine.meter.begin(call)
         engine.tracer.open(call)
         try:
             told = await self._told(call)

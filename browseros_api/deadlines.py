@@ -16,7 +16,7 @@ from .journal import masked_url
 from .pipeline import Call
 from .spent import Spent
 
-__all__ = ["Deadline", "bind", "enter", "late", "leave"]
+__all__ = ["BOUND", "Deadline", "bind", "enter", "late", "leave"]
 
 D = TypeVar("D", bound="Deadline")
 Clock = Callable[[], float]
@@ -30,7 +30,7 @@ class _Bound(NamedTuple):
         return self.until - self.clock()
 
 
-_bound: ContextVar[_Bound | None] = ContextVar("browseros_api_deadline", default=None)
+BOUND: ContextVar[_Bound | None] = ContextVar("browseros_api_deadline", default=None)
 
 
 class Deadline:
@@ -88,13 +88,13 @@ class Deadline:
 
 def enter(until: float, clock: Clock) -> Token[_Bound | None]:
     """From now on nothing here takes longer than to this instant of ``clock``; then ``leave``."""
-    return _bound.set(_Bound(until, clock))
+    return BOUND.set(_Bound(until, clock))
 
 
 def leave(token: Token[_Bound | None]) -> None:
     """As it was before ``enter``."""
     with suppress(ValueError):  # entered in another context, by a generator: it is gone with that
-        _bound.reset(token)
+        BOUND.reset(token)
 
 
 def bind(call: Call, seconds: float | None, clock: Clock) -> None:
@@ -105,7 +105,7 @@ def bind(call: Call, seconds: float | None, clock: Clock) -> None:
 
 
 def _earliest(seconds: float | None, clock: Clock) -> float | None:
-    around = _bound.get()
+    around = BOUND.get()
     if around is None:
         return None if seconds is None else clock() + seconds
     left = around.remaining()

@@ -12,10 +12,10 @@ a call        meter.time       write down how it went
               -> requests      prepares, signs, keeps cookies, follows redirects
 an exchange   retry.attempt    ask, and ask again
               tracer.attempt   write down each time
-              guard_host       unless the host cannot be reached
               limits           when it may go, and how many may
+              guard_host       unless the host cannot be reached
               breakers.guard   unless the endpoint is down
-              hedges.race      twice at once, if it is slow
+              hedges.race      twice at once, if it is slow and the limits allow it
               companion.send   go along
               -> adapter       whichever is mounted
 """
@@ -24,10 +24,12 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 import weakref
+from collections.abc import Callable
 from functools import partial
 from typing import Any
+
+from requests import Response
 
 from .errors import ClientClosed
 from .forks import reset_in_child
@@ -35,8 +37,8 @@ from .hedging import hedges_of
 from .identity import Identity
 from .journal import Journal
 from .listeners import Listeners
-from .making import Here, Making
-from .naps import nap, now
+from .making import Making
+from .naps import nap, now, wall
 from .pipeline import Call, Companion, Exchange, Step
 from .policies.breakers import Breakers, CircuitBreaker
 from .policies.budget import Budget
@@ -64,7 +66,7 @@ class Engine:
         self.settings = settings
         self.breaker = breaker
         self.clock = settings.clock or now
-        self.wall = time.time
+        self.wall = wall
         self.journal = Journal(enabled=settings.debug)
         self.closing = threading.Event()
         self.adapter = PoolingAdapter(settings)
@@ -102,6 +104,7 @@ class Engine:
             journal=self.journal,
             endpoint_of=self.breakers.endpoint_of,
             budget=self.budget,
+            limits=self.limits.steps(),
         )
         self.wire = Wire(settings, clock=self.clock)
         self.account: Account | None = None
@@ -109,7 +112,7 @@ class Engine:
             self.account = Account(_witness, self.retry, self.adapter, self.hedges)
             self.listeners.add("attempt", self.account.send)
             self.listeners.add("call", self.account.end)
-        self.thread = Here()
+        self.thread = Making()
         self.companion: Companion | None = None
         self.session: weakref.ref[Any] | None = None  # whose it is, once that has been said
         _ENGINES.add(self)
@@ -143,8 +146,8 @@ class Engine:
         steps: list[tuple[Step[Exchange], bool]] = [
             (self.retry.attempt, True),  # with max_retries=0 it still counts and writes down
             (self.tracer.attempt, True),
-            (self.breakers.guard_host, breaks and self.breakers.guards_hosts),
             *[(step, True) for step in self._limiting()],
+            (self.breakers.guard_host, breaks and self.breakers.guards_hosts),
             (self.breakers.guard, breaks),
         ]
         if self.hedges is not None:
@@ -154,7 +157,10 @@ class Engine:
         return [step for step, is_on in steps if is_on]
 
     def _limiting(self) -> list[Step[Exchange]]:
-        """What waits, and before that: whether there is anything to wait for."""
+        """What waits, and before that: whether there is anything to wait for.
+
+        Outside of circuits, so that nobody holds the place of a trial while he waits for another.
+        """
         steps = self.limits.steps()
         foresees = steps and self.settings.enable_circuit_breaker
         return [self.breakers.foresee, *steps] if foresees else steps
@@ -166,9 +172,9 @@ class Engine:
         """The call that this thread is making."""
         return self.thread.call
 
-    def making(self, call: Call) -> Making:
-        """Within, this thread makes ``call``: its exchanges belong to it."""
-        return Making(self.thread, call, self.clock)
+    def make(self, call: Call, work: Callable[[Call], Response]) -> Response:
+        """What comes of ``work(call)``: the exchanges meanwhile, in this thread, belong to it."""
+        return self.thread.make(call, work, clock=self.clock)
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -192,7 +198,7 @@ class Engine:
 
     def reset_after_fork(self) -> None:
         """In a child: locks may be held by threads that exist no more, sockets are the parent's."""
-        self.thread = Here()
+        self.thread = Making()
         is_closed, self.closing = self.closing.is_set(), threading.Event()
         if is_closed:
             self.closing.set()
@@ -201,15 +207,10 @@ class Engine:
         own = (self.flights, self.turns, self.cache, self.breakers, self.limits, self.adapter)
         for part in own:
             part.reset_after_fork()
-        self.meter.reset_lock()
-        self.listeners.reset_lock()
-        self.retry.reset_lock()
-        if self.budget is not None:
-            self.budget.reset_lock()
-        if self.hedges is not None:
-            self.hedges.reset_lock()
-        if self.account is not None:
-            self.account.reset_lock()
+        locked = self.meter, self.listeners, self.retry, self.budget, self.hedges, self.account
+        for one in locked:
+            if one is not None:
+                one.reset_lock()
 
     def read(self) -> dict[str, Any]:
         """Every figure there is."""

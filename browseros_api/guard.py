@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
@@ -64,8 +65,9 @@ class GuardedExchange(CheckedParts):
 
     def _compose(self) -> None:
         engine, steps = self._engine, self._engine.call_steps(self._refuse)
-        self._call = compose([engine.meter.time, self._hear, *steps], self._ask)
-        self._again = compose(engine.call_steps(again=True), self._ask)
+        make = partial(engine.make, work=self._ask)
+        self._call = compose([engine.meter.time, self._hear, *steps], make)
+        self._again = compose(engine.call_steps(again=True), make)
         self._exchange = compose(engine.exchange_steps(), engine.wire.transmit)
         self._own_guard = _Guard(engine.adapter, self._exchange, engine)
         self._sent_by_hand = compose([engine.meter.time, *engine.call_steps()], self._send_counted)
@@ -154,8 +156,7 @@ class GuardedExchange(CheckedParts):
             raise
 
     def _send_counted(self, call: Call) -> Response:
-        with self._engine.making(call):
-            return self.send(**call.arguments)
+        return self._engine.make(call, lambda call: self.send(**call.arguments))
 
     if TYPE_CHECKING:
         engine: Engine

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from .journal import Journal
-from .pipeline import Exchange
+from .pipeline import Exchange, Step
 from .policies.budget import Budget
 from .policies.hedges import Hedges
 from .settings import Settings
@@ -25,6 +25,7 @@ def hedges_of(
     journal: Journal,
     endpoint_of: Callable[[str, str], str],
     budget: Budget | None,
+    limits: Sequence[Step[Exchange]],
 ) -> Hedges | None:
     """Those that the settings ask for, if they do."""
     terms: Any = settings.hedge  # settled: terms, or nothing
@@ -39,6 +40,7 @@ def hedges_of(
         can_race=_can_race,
         endpoint_of=endpoint_of,
         budget=budget,
+        limits=limits,
     )
 
 

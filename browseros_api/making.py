@@ -5,36 +5,38 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from .deadlines import enter, leave
+from requests import Response
+
+from .deadlines import BOUND, enter
+from .here import HERE
 from .pipeline import Call
 
-__all__ = ["Here", "Making"]
+__all__ = ["Making"]
 
 
-class Here(threading.local):
-    """What this thread is making."""
+class Making(threading.local):
+    """The ``call`` that this thread is making."""
 
     call: Call | None = None
 
+    def make(
+        self, call: Call, work: Callable[[Call], Response], *, clock: Callable[[], float]
+    ) -> Response:
+        """What comes of ``work``, which makes ``call``; then the thread is as it was before.
 
-class Making:
-    """Within this ``with`` block the thread makes ``call``."""
-
-    __slots__ = ("_before", "_call", "_clock", "_here", "_token")
-
-    def __init__(self, here: Here, call: Call, clock: Callable[[], float]) -> None:
-        self._here, self._call, self._clock = here, call, clock
-
-    def __enter__(self) -> None:
-        call = self._call
-        self._before, self._here.call = self._here.call, call
-        self._token = None
-        if call.deadline is not None:  # calls made meanwhile, by hooks say, have no longer
-            self._token = enter(call.deadline, self._clock)
-        if call.spent is not None:
-            call.spent.turn("rest")
-
-    def __exit__(self, *_: object) -> None:
-        self._here.call = self._before
-        if self._token is not None:
-            leave(self._token)
+        However it ends, be it by Ctrl-C in the middle of what was about to tidy up: otherwise a
+        watch or a deadline that nobody ends would bind all that this thread does from then on.
+        """
+        before, bound = self.call, BOUND.get()
+        watch, spent, trip = HERE.watch, HERE.spent, HERE.trip
+        try:
+            self.call = call
+            if call.deadline is not None:  # calls made meanwhile, by hooks say, have no longer
+                enter(call.deadline, clock)
+            if call.spent is not None:
+                call.spent.turn("rest")
+            return work(call)
+        finally:  # no function in Python is called here, so that no interrupt comes in between
+            self.call = before
+            HERE.watch, HERE.spent, HERE.trip = watch, spent, trip
+            BOUND.set(bound)

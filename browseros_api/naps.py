@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from time import monotonic
 
 from .forks import reset_in_child
 
-__all__ = ["nap", "now", "replaced", "skip"]
+__all__ = ["nap", "now", "replaced", "skip", "wall"]
 
 _skipped = 0.0
 _lock = threading.Lock()
@@ -18,6 +19,11 @@ _instead: Callable[[float], object] | None = None
 def now() -> float:
     """``time.monotonic``, and what was skipped of it."""
     return monotonic() + _skipped
+
+
+def wall() -> float:
+    """``time.time``, and what was skipped of it; it may be set, forwards or backwards."""
+    return time.time() + _skipped
 
 
 def skip(seconds: float) -> None:

@@ -128,7 +128,7 @@ class Exchange:
     ``refused_for`` is written when an attempt has failed: seconds for which the endpoint's circuit
     is now open.  ``circuit`` is the state of that when the attempt began.  ``reached`` is how far
     the latest attempt came.  ``options`` are the keyword arguments of ``adapter.send``: stream,
-    timeout, verify and so on.  ``is_hedge``: another one of it is on its way already.
+    timeout, verify and so on.  One that ``is_spare`` goes beside another: it waits for nothing.
     """
 
     request: PreparedRequest
@@ -140,7 +140,7 @@ class Exchange:
     reached: RequestState = NEVER_SENT
     refused_for: float = 0.0
     circuit: str = ""
-    is_hedge: bool = False
+    is_spare: bool = False
 
     @property
     def streams(self) -> bool:

@@ -185,16 +185,14 @@ class ResilienceMixin(Watched, GuardedExchange):
 
     def _ask(self, call: Call) -> Response:
         """Ask: with everything that requests does between a call and an exchange."""
-        arguments = call.arguments
+        session, arguments = cast(requests.Session, self), call.arguments
+        request = prepared(session, call)
+        if request is not None:
+            return self._send_prepared(call, request, options(session, call, request))
         if self._heard_here(call):
             # Hooks of a call's own replace the session's: what is shared is the answer unheard.
             arguments = {**arguments, "hooks": {"response": [_deaf]}}
-        with self._engine.making(call):
-            session = cast(requests.Session, self)
-            request = prepared(session, call)
-            if request is None:
-                return cast(Response, super().request(**arguments))  # type: ignore[misc]
-            return self._send_prepared(call, request, options(session, call, request))
+        return cast(Response, super().request(**arguments))  # type: ignore[misc]
 
     # -- what can be asked and told --------------------------------------------------------------
 

@@ -52,7 +52,7 @@ class Spans:
             words["http.request.resend_count"] = number
         if exchange.circuit:
             words["browseros_api.circuit.state"] = exchange.circuit.replace("-", "_")
-        if exchange.is_hedge:
+        if exchange.is_spare:
             words["browseros_api.hedge"] = True
         span = self._tracer.start_span(_title(words), kind=SpanKind.CLIENT, attributes=words)
         named.pop("http.request.method_original", None)

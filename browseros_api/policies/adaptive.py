@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import requests
 from requests import Response
@@ -17,7 +18,7 @@ from ..pipeline import Exchange, Proceed
 from ..refusals import BulkheadFull
 from ..terms import AdaptiveLimit
 from .places import Door, Places, host_of, patience
-from .slots import Permit, Slots
+from .slots import Slots
 from .waiting import Hall
 
 __all__ = ["Concurrency"]
@@ -53,14 +54,16 @@ class Concurrency:
         """As many at once as it bears."""
         name = host_of(exchange.request.url or "")
         host = self._hosts.of(name)
-        permit = Permit(host.slots)
+        slots = host.slots
 
         def refusal(_: float | None) -> BulkheadFull:
-            what = f"{host.slots.in_use} requests to {name} are under way"
+            what = f"{slots.in_use} requests to {name} are under way"
             return BulkheadFull(f"{what}, as many as it bears just now", place=name)
 
         try:
-            self.door.enter(exchange, host.slots.line, permit.ask, refusal=refusal)
+            self.door.enter(exchange, slots.line, partial(slots.ask, exchange), refusal=refusal)
+            if exchange.is_spare:  # it takes a place; that it is cut says nothing of the host
+                return proceed(exchange)
             began = self._clock()
             try:
                 response = proceed(exchange)
@@ -74,7 +77,8 @@ class Concurrency:
                 host.answered(began, self._clock())
             return response
         finally:
-            permit.give_back()
+            slots.holders.discard(exchange)  # first: see there
+            slots.line.stir()
 
 
 class _Host:

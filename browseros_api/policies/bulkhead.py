@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from requests import Response
 
@@ -10,7 +11,7 @@ from ..pipeline import Exchange, Proceed
 from ..refusals import BulkheadFull
 from ..terms import Bulkhead
 from .places import Door, Places, patience
-from .slots import Permit, Slots
+from .slots import Slots
 from .waiting import Hall
 
 __all__ = ["Bulkheads"]
@@ -48,14 +49,14 @@ class Bulkheads:
         request = exchange.request
         endpoint = self._endpoint_of(request.method or "", request.url or "")
         slots = self._slots.of(endpoint)
-        permit = Permit(slots)
 
         def refusal(_: float | None) -> BulkheadFull:
             what = f"{self._at_once} requests to {endpoint} are under way"
             return BulkheadFull(f"{what}, as many as may be at once", place=endpoint)
 
         try:
-            self.door.enter(exchange, slots.line, permit.ask, refusal=refusal)
+            self.door.enter(exchange, slots.line, partial(slots.ask, exchange), refusal=refusal)
             return proceed(exchange)
         finally:
-            permit.give_back()
+            slots.holders.discard(exchange)  # first: see there
+            slots.line.stir()

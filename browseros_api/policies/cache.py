@@ -8,7 +8,6 @@ answer would ask by itself whether it has changed.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -17,6 +16,7 @@ from requests import Response
 
 from ..errors import let_go
 from ..journal import Journal, masked_url
+from ..naps import wall
 from ..pipeline import Call, Proceed, changed_by
 from ..refusals import LimitExceeded
 from ..replicas import Snapshot
@@ -48,7 +48,7 @@ class Cache:
         *,
         clock: Callable[[], float],
         journal: Journal,
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float] = wall,
     ) -> None:
         self._by_rfc = settings.cache_mode == "rfc"
         self._spare = settings.stale_if_error

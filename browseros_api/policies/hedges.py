@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from requests import Response
 
 from ..journal import Journal, masked_url
-from ..pipeline import Exchange, Proceed
+from ..pipeline import Exchange, Proceed, Step, compose
+from ..refusals import LimitExceeded
 from ..settings import Settings
 from ..team import Team
 from ..terms import Hedge
@@ -41,7 +42,8 @@ class Hedges:
     """The second requests of a session: its step is ``race``.
 
     ``watch`` makes what cuts the slower one; ``can_race`` tells whether an exchange can be cut, and
-    whether there is a connection for a second one.  ``clock`` is that of deadlines.
+    whether there is a connection for a second one.  ``clock`` is that of deadlines.  A second one
+    goes through ``limits`` by itself: it is a request like any other.
 
     Attributes:
         sent: requests that were sent beside another one.
@@ -59,10 +61,11 @@ class Hedges:
         can_race: Callable[[Exchange], bool],
         endpoint_of: Callable[[str, str], str],
         budget: Spendable | None = None,
+        limits: Sequence[Step[Exchange]] = (),
     ) -> None:
         self._terms, self._clock, self._journal = terms, clock, journal
         self._watch, self._can_race, self._endpoint_of = watch, can_race, endpoint_of
-        self._budget = budget
+        self._budget, self._limits = budget, limits
         self._latencies = Latencies(terms, endpoints=settings.max_endpoints)
         self._team = _made_team()
         self.sent = self.won = 0
@@ -105,13 +108,13 @@ class Hedges:
         return self._endpoint_of(exchange.request.method or "", exchange.request.url or "")
 
     def _raced(self, exchange: Exchange, proceed: Proceed[Exchange], seconds: float) -> Response:
-        def counted(one: Exchange) -> Response:
-            if one is not exchange:
-                self._count(sent=1)
-            return proceed(one)
-
+        beside = compose([*self._limits, self._pay], proceed)
         race = Race(
-            exchange, counted, watch=self._watch, may_hedge=self._may_hedge, hand=self._team.hand
+            exchange,
+            lambda one: beside(one) if one.is_spare else proceed(one),
+            watch=self._watch,
+            may_hedge=self._may_hedge,
+            hand=self._team.hand,
         )
         try:
             return race.run(seconds)
@@ -120,14 +123,18 @@ class Hedges:
                 self._count(won=1)
 
     def _may_hedge(self, exchange: Exchange) -> bool:
-        call, url = exchange.call, exchange.request.url or ""
-        if call.deadline is not None and self._clock() >= call.deadline:
-            return False
-        if not self._can_race(exchange) or not (self._budget is None or self._budget.spend(url)):
-            return False
+        deadline = exchange.call.deadline
+        return (deadline is None or self._clock() < deadline) and self._can_race(exchange)
+
+    def _pay(self, exchange: Exchange, proceed: Proceed[Exchange]) -> Response:
+        """Within the budget; after the limits, so that what they refuse has cost nothing."""
+        request, url = exchange.request, exchange.request.url or ""
+        if self._budget is not None and not self._budget.spend(url):
+            raise LimitExceeded("the retry budget of its host is used up", request=request)
         if self._journal.enabled:
-            self._journal.say("%s %s: slow; asked again", exchange.request.method, masked_url(url))
-        return True
+            self._journal.say("%s %s: slow; asked again", request.method, masked_url(url))
+        self._count(sent=1)
+        return proceed(exchange)
 
     def _count(self, *, sent: int = 0, won: int = 0) -> None:
         with self._counting:

@@ -81,6 +81,7 @@ class Heeding:
             self._learn(exchange, quota, response)
             return response
         finally:
+            quota.flying.discard(ticket)  # in C, so that no interrupt comes before it
             quota.land(ticket)
 
     def hold(self, exchange: Exchange) -> float:

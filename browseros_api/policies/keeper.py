@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from requests import Response
 
 from ..journal import Journal, masked_url
+from ..naps import wall
 from ..pipeline import Call
 from ..replicas import Snapshot
 from ..settings import Settings
@@ -40,7 +40,7 @@ class Keeper:
         *,
         clock: Callable[[], float],
         journal: Journal,
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float] = wall,
     ) -> None:
         self._by_rfc = settings.cache_mode == "rfc"
         self._ttl, self._spare = settings.cache_ttl, settings.stale_if_error

@@ -12,11 +12,11 @@ What waits for time stands before what holds a place, so that nobody holds one m
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..forks import importing
+from ..naps import wall
 from ..pipeline import Exchange, Step
 from ..settings import Settings
 
@@ -45,7 +45,7 @@ class Limits:
         *,
         clock: Callable[[], float],
         endpoint_of: Namer,
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float] = wall,
     ) -> None:
         self._hall: Hall | None = None
         self.heeding: Heeding | None = None

@@ -31,7 +31,7 @@ class Meter:
         self._clock, self._listeners = clock, listeners
         self._latencies: deque[float] = deque(maxlen=_REMEMBERED)
         self._recent: deque[Recent] = deque(maxlen=_RECENT)
-        self._total = self._successful = self._failed = 0
+        self._successful = self._failed = 0
         self._cached = self._deduplicated = self._stood_in = 0
         self._networked, self._seconds, self._attempts = 0, 0.0, 0
         self.reset_lock()
@@ -43,24 +43,28 @@ class Meter:
         """
         self._lock = threading.Lock()
         self._recent.clear()
-        self._total = self._successful + self._failed
+        self._air: dict[Call, None] = {}
 
     def time(self, call: Call, proceed: Proceed[Call]) -> Response:
         """Write down how the call went."""
-        began = call.began = self.begin() if call.began is None else call.began
         try:
-            response = proceed(call)
-        except BaseException as error:
-            self.end(call, began, error)
-            raise
-        self.end(call, began, response)
-        return response
+            began = self.begin(call)
+            try:
+                response = proceed(call)
+            except BaseException as error:
+                self.end(call, began, error)
+                raise
+            self.end(call, began, response)
+            return response
+        finally:  # one that is interrupted where it is counted has not been
+            self._air.pop(call, None)
 
-    def begin(self) -> float:
-        """A call begins; returns the instant."""
-        with self._lock:
-            self._total += 1
-        return self._clock()
+    def begin(self, call: Call) -> float:
+        """The call is in the air now, unless it was before; returns the instant."""
+        if call.began is None:
+            self._air[call] = None
+            call.began = self._clock()
+        return call.began
 
     def end(
         self, call: Call, began: float, outcome: Response | BaseException | None = None
@@ -73,6 +77,7 @@ class Meter:
         recent = began, took, call.method, call.asked or call.url, call.trace
         with self._lock:
             self._recent.append(recent)
+            self._air.pop(call, None)
             if (status or 0) < 400:
                 self._successful += 1
             else:
@@ -109,9 +114,9 @@ class Meter:
         """All figures at one instant; seconds become milliseconds."""
         with self._lock:
             latencies = sorted(self._latencies)
-            ended = self._successful + self._failed
+            ended, in_air = self._successful + self._failed, len(self._air)
             figures: dict[str, Any] = {
-                "total_requests": self._total,
+                "total_requests": ended + in_air,
                 "successful_requests": self._successful,
                 "failed_requests": self._failed,
                 "success_rate": self._successful / ended if ended else 1.0,
@@ -119,7 +124,7 @@ class Meter:
                 "deduplicated_requests": self._deduplicated,
                 "fallback_responses": self._stood_in,
                 "average_latency_ms": 1000 * self._seconds / (self._networked or 1),
-                "in_flight_requests": self._total - ended,
+                "in_flight_requests": in_air,
                 "attempts": self._attempts,
                 "cache_hit_rate": self._cached / ended if ended else 0.0,
             }

@@ -100,11 +100,13 @@ class Door:
     ) -> None:
         """Come back when ``ask`` lets the request go; it has ``wait`` seconds, or what it can wait.
 
-        Whatever ``refusal`` makes of the seconds that it would have to wait, if they are known, is
-        raised where that is too long.
+        A spare one never waits.  Whatever ``refusal`` makes of the seconds that it would have to
+        wait, if they are known, is raised where that is too long.
         """
         call, clock, since = exchange.call, self.hall.clock, math.inf
         until, wait = call.deadline, self._wait if wait is None else wait
+        if exchange.is_spare:
+            wait = 0.0
         if wait is not None:
             until = min(clock() + wait, math.inf if until is None else until)
 
@@ -118,7 +120,7 @@ class Door:
             line.enter(ask, until=until, begin=begin)
         except TooLong as no:
             with self._counting:
-                self.refusals += 1
+                self.refusals += not exchange.is_spare  # without it all goes on
             error = refusal(no.seconds if no.seconds < math.inf else None)
             error.request = exchange.request
             raise error from None

@@ -31,22 +31,22 @@ class _Window:
 class Ticket:
     """A request that may go: ``due`` is when, by the clock, so that what is left lasts."""
 
-    __slots__ = ("due", "held", "is_trial")
+    __slots__ = ("due", "is_trial")
 
     def __init__(self) -> None:
-        self.held = self.is_trial = False
+        self.is_trial = False
         self.due = -math.inf
 
 
 class Quota:
-    """Of one place, and for one who asks."""
+    """Of one place, and for one who asks; ``flying`` are the tickets of what is under way."""
 
     def __init__(self, hall: Hall, *, low: float, longest: float) -> None:
         self.line: Line = hall.line()
         self._low, self._longest = low, longest
         self._windows: dict[str, _Window] = {}
         self._closed_until = -math.inf
-        self._flying = 0
+        self.flying: set[Ticket] = set()
         self._trial: Ticket | None = None
         self._trial_until = -math.inf
         self._paced = -math.inf  # when the last one that was held back may go
@@ -55,12 +55,12 @@ class Quota:
     @property
     def is_idle(self) -> bool:
         """Whether it can be forgotten for another."""
-        return not self._flying and not len(self.line)
+        return not self.flying and not len(self.line)
 
     def reset_after_fork(self) -> None:
         """In a child: what is under way belongs to the parent."""
         self._lock = threading.Lock()
-        self._flying, self._trial = 0, None
+        self.flying, self._trial = set(), None
         self.line.reset_after_fork()
 
     # -- before ----------------------------------------------------------------------------------
@@ -85,8 +85,7 @@ class Quota:
             if self._is_over(now):
                 self._begin_trial(ticket, now)
             ticket.due = self._due(now)
-            ticket.held = True
-            self._flying += 1
+            self.flying.add(ticket)
             return 0.0
 
     def _shut(self, now: float) -> float:
@@ -95,7 +94,7 @@ class Quota:
         for window in self._windows.values():
             if window.remaining < 1:
                 until = max(until, window.until)
-            elif window.remaining - self._flying < 1:
+            elif window.remaining - len(self.flying) < 1:
                 at_most = max(at_most, window.until)
         return max(0.0, until - now) or Perhaps(max(0.0, at_most - now))
 
@@ -122,7 +121,7 @@ class Quota:
         """When little is left, it is spread over the time that is left."""
         due = now
         for window in self._windows.values():
-            left = window.remaining - self._flying
+            left = window.remaining - len(self.flying)
             if left <= self._low * window.limit and window.until > now:
                 gap = (window.until - max(now, self._paced)) / (left + 1)
                 due = max(due, min(max(now, self._paced) + max(0.0, gap), window.until))
@@ -158,10 +157,7 @@ class Quota:
     def land(self, ticket: Ticket) -> None:
         """The request has come to an end, whatever that was."""
         with self._lock:
-            if not ticket.held:
-                return
-            ticket.held = False
-            self._flying = max(0, self._flying - 1)  # a child's begins at 0
+            self.flying.discard(ticket)
             if self._trial is ticket:
                 self._trial = None
                 told = self._windows.items()

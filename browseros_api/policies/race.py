@@ -173,9 +173,8 @@ class Race:
         if left is not None:
             left -= time.monotonic() - self._began
         call = replace(call, spent=None, attempt_timeout=left)
-        return replace(
-            self._exchange, call=call, options=dict(self._exchange.options), is_hedge=True
-        )
+        options = dict(self._exchange.options)
+        return replace(self._exchange, call=call, options=options, is_spare=True)
 
 
 def is_good(outcome: _Outcome) -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -21,6 +20,7 @@ from ..errors import NEVER_SENT, PROCESSED, CircuitOpenError, RequestState, mark
 from ..forks import importing
 from ..journal import Journal, masked_url
 from ..listeners import Listeners
+from ..naps import wall
 from ..pipeline import Exchange, Proceed
 from ..refusals import LimitExceeded
 from ..settings import Settings
@@ -67,7 +67,7 @@ class Retry:
         state_of: Callable[[RequestException], RequestState],
         listeners: Listeners | None = None,
         budget: Spendable | None = None,
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float] = wall,
     ) -> None:
         self._settings = settings
         self._clock = clock

@@ -17,6 +17,8 @@ from ..errors import ClientClosed
 
 __all__ = ["Hall", "Line", "Perhaps", "TooLong"]
 
+_GLANCE = 1.0  # seconds: whoever left may have been interrupted before it said so
+
 Ask = Callable[[int], float]  # from its place in the line (0: the first) to seconds
 
 
@@ -136,7 +138,7 @@ class Line:
                 hall.sleep(seconds)
             else:
                 left = math.inf if until is None else max(0.0, until - hall.clock())
-                turn.wait(min(left, seconds, threading.TIMEOUT_MAX))
+                turn.wait(min(left, seconds, _GLANCE))
             turn.clear()
         if hall.is_closed:
             raise ClientClosed("the client was closed while a call waited for its turn")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from ..naps import now, wall
+
 __all__ = ["Instants"]
 
 
@@ -15,11 +17,9 @@ class Instants:
     difference is measured anew each time.  A clock of a test's own is taken for both.
     """
 
-    def __init__(
-        self, clock: Callable[[], float], *, wall: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, clock: Callable[[], float], *, wall: Callable[[], float] = wall) -> None:
         self.clock = clock
-        self.now = wall if clock is time.monotonic else clock
+        self.now = wall if clock in (now, time.monotonic) else clock
 
     def offset(self) -> float:
         """What to add to an instant of the clock to get epoch seconds."""

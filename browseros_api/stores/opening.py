@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
+from ..naps import wall
 from ..settings import Settings
 from .entry import Store
 from .memory import MemoryStore
@@ -18,7 +18,7 @@ def is_server(store: str) -> bool:
 
 
 def open_store(
-    settings: Settings, *, clock: Callable[[], float], wall: Callable[[], float] = time.time
+    settings: Settings, *, clock: Callable[[], float], wall: Callable[[], float] = wall
 ) -> Store:
     """The store that ``settings.store`` names; no file and no connection is opened before its use.
 

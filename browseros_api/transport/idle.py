@@ -87,10 +87,15 @@ class IdleConnections:
             try:
                 with self._limiter.lock:
                     try:
-                        connection: HTTPConnection = shelf.get()
-                    except queue.Empty:
+                        connection: HTTPConnection = shelf.connections[-1]
+                        # From here on nothing is called: an interrupt finds it in both, or neither.
+                        del shelf.connections[-1]
+                    except IndexError:
                         return None
-                    _, since = self._entries.pop(connection, (shelf, now))
+                    since = now
+                    if connection in self._entries:
+                        since = self._entries[connection][1]
+                        del self._entries[connection]
                     if lease is not None:
                         self._limiter.connect(lease)
             finally:
@@ -120,8 +125,8 @@ class IdleConnections:
             with self._limiter.lock:
                 if shelf.full():
                     return False
-                shelf.put(connection)
                 self._entries[connection] = (shelf, now)
+                shelf.connections.append(connection)  # at once: no interrupt comes between
                 if lease is not None:
                     self._limiter.disconnect(lease)
                 is_awaited, self._is_awaited = self._is_awaited, True
@@ -169,9 +174,10 @@ class IdleConnections:
         return self._remove(next(iter(self._entries)))
 
     def _remove(self, connection: HTTPConnection) -> HTTPConnection:
-        shelf, _ = self._entries.pop(connection)
+        shelf, _ = self._entries[connection]
         with contextlib.suppress(ValueError):  # a finalizer has emptied the shelf
             shelf.connections.remove(connection)
+        del self._entries[connection]  # last: what is in here only goes when its time is over
         return connection
 
     def _await(self, seconds: float) -> None:

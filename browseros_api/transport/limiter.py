@@ -30,7 +30,9 @@ class Lease:
         if self.held:
             self._limiter._take_back(self)
 
-    __del__ = release
+    def __del__(self) -> None:
+        if getattr(self, "held", False):  # or an interrupt came before it was made
+            self.release()
 
 
 class Limiter:

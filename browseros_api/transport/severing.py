@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from functools import partial
 from typing import Any
 
 __all__ = ["copy_of", "shut", "wire_of"]
@@ -23,9 +24,16 @@ def copy_of(sock: Any) -> socket.socket | None:
     """A descriptor of its own for that, unless it is closed."""
     wire = wire_of(sock)
     try:
-        return wire and socket.fromfd(wire.fileno(), wire.family, wire.type)
+        return wire and _duplicate(wire)
     except OSError:  # closed already
         return None
+
+
+def _duplicate(sock: socket.socket) -> Any:
+    # C to its end, unlike socket.dup: an interrupt between having the descriptor, which is but a
+    # number, and the socket that would close it would lose it for good.
+    make = partial(socket.SocketType, sock.family, sock.type, sock.proto)
+    return next(map(make, map(socket.dup, (sock.fileno(),))))
 
 
 def shut(sock: socket.socket) -> None:

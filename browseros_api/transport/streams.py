@@ -83,8 +83,10 @@ class _Bound(_Lent):
 class _Vigil:
     """A watch that goes on until the body is over, or nobody has it any more."""
 
+    watch: Watch | None = None
+
     def __init__(self, watch: Watch) -> None:
-        self.watch: Watch | None = watch
+        self.watch = watch
 
     def end(self) -> None:
         watch, self.watch = self.watch, None

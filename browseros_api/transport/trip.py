@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import requests
 
 from ..errors import MAYBE_PROCESSED, NEVER_SENT, PROCESSED, mark
+from ..here import HERE
 from .limiter import Lease
 
 __all__ = ["Trip", "current_trip", "finish", "start"]
@@ -59,26 +59,20 @@ class Trip:
             mark(error, MAYBE_PROCESSED if self.is_connected else NEVER_SENT)
 
 
-class _Here(threading.local):
-    trip: Trip | None = None
-
-
-_here = _Here()
-
-
 def current_trip() -> Trip | None:
     """The trip that this thread is on."""
-    return _here.trip
+    trip: Trip | None = HERE.trip
+    return trip
 
 
 def start(trip: Trip) -> None:
     """Make it this thread's; trips nest, since a body may be made of another answer."""
-    trip.outer = _here.trip
-    _here.trip = trip
+    trip.outer = HERE.trip
+    HERE.trip = trip
 
 
 def finish(trip: Trip) -> None:
     """Go on with the trip that was interrupted."""
-    _here.trip = trip.outer
+    HERE.trip = trip.outer
     if trip.rehearsed is not None:  # and nobody cared
         trip.rehearsed.close()

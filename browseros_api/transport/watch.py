@@ -8,6 +8,7 @@ import time
 from types import TracebackType
 from typing import Any
 
+from ..here import HERE
 from ..spent import Phase, Spent
 from ..timer import TIMER, Appointment
 from .severing import copy_of, shut, wire_of
@@ -15,22 +16,15 @@ from .severing import copy_of, shut, wire_of
 __all__ = ["Watch", "current_watch", "turn"]
 
 
-class _Here(threading.local):
-    watch: Watch | None = None
-    spent: Spent | None = None
-
-
-_here = _Here()
-
-
 def current_watch() -> Watch | None:
     """The innermost watch that binds this thread, if there is one."""
-    return _here.watch
+    watch: Watch | None = HERE.watch
+    return watch
 
 
 def turn(phase: Phase) -> None:
     """What this thread does now is ``phase`` of the call that it makes."""
-    spent = _here.spent
+    spent = HERE.spent
     if spent is not None:
         spent.turn(phase)
 
@@ -79,8 +73,8 @@ class Watch:
         self._is_extended = False
 
     def __enter__(self) -> Watch:
-        self._spent_outside, _here.spent = _here.spent, self.spent
-        outer = self._outer = _here.watch
+        self._spent_outside, HERE.spent = HERE.spent, self.spent
+        outer = self._outer = current_watch()
         if self.can_be_cut:
             self.until = None if outer is None else outer.until
         elif self.until is None or (
@@ -98,7 +92,7 @@ class Watch:
         self._appointment: Appointment | None = None
         self._held: dict[object, tuple[socket.socket, bool]] = {}
         self._lock = threading.RLock()  # a finalizer that lets go may run while it is held
-        _here.watch = self
+        HERE.watch = self
         return self
 
     def __exit__(
@@ -108,9 +102,9 @@ class Watch:
         traceback: TracebackType | None,
     ) -> None:
         self.note("rest")
-        _here.spent = self._spent_outside
+        HERE.spent = self._spent_outside
         if self._binding is self:
-            _here.watch = self._outer
+            HERE.watch = self._outer
         if not self._is_extended:
             self.release()
 

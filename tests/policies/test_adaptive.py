@@ -51,7 +51,7 @@ class Rig:
         raised: list[BaseException] = []
 
         def proceed(_: Exchange) -> requests.Response:
-            slots.in_use += busy
+            slots.holders.update(range(busy))
             self.clock.tick(seconds)
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -61,7 +61,7 @@ class Rig:
             self.policy.adapt(self.exchange(), proceed)
         except BaseException as error:
             raised.append(error)
-        slots.in_use -= busy
+        slots.holders.difference_update(range(busy))
         assert raised == [outcome] * isinstance(outcome, BaseException)
 
 

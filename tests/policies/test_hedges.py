@@ -14,7 +14,18 @@ import pytest
 import requests
 import trustme
 
-from browseros_api import EnhancedAPIClient, Hedge, RetryBudget, Session
+from browseros_api import (
+    AdaptiveLimit,
+    Bulkhead,
+    BulkheadFull,
+    EnhancedAPIClient,
+    Hedge,
+    Heed,
+    RateLimit,
+    RateLimited,
+    RetryBudget,
+    Session,
+)
 from browseros_api.policies.latencies import Latencies
 from browseros_api.testing import ApiServer, Received, Reply, wait_until
 from browseros_api.transport.watch import Watch
@@ -22,6 +33,7 @@ from browseros_api.transport.watch import Watch
 SOON = 0.1  # seconds: long after a request has come to a server on loopback
 LATER = 0.5  # seconds: long after SOON, also on a machine that is busy
 NEVER = 60.0
+TWO_AT_ONCE = AdaptiveLimit(initial=2, most=2, wait=False)
 
 
 @pytest.fixture
@@ -200,6 +212,102 @@ def test_a_retry_is_hedged_as_well(api_server: ApiServer, hold: threading.Event)
         assert session.get(api_server.url("/x")).json() == "quick"
         assert figures(session) == (1, 1)
         assert session.get_stats()["retries"] == 1
+
+
+# -- limits ----------------------------------------------------------------------------------------
+
+
+def test_a_hedge_takes_what_a_rate_limit_allows_like_any_request(
+    api_server: ApiServer, hold: threading.Event
+) -> None:
+    with asking(rate_limit=RateLimit("3/day", wait=False)) as session:
+        told(session, api_server, Reply(json="slow", hold=hold), Reply(json="quick"))
+        assert session.get(api_server.url("/x")).json() == "quick"
+        with pytest.raises(RateLimited):  # the warm one, the first and its hedge were three
+            session.get(api_server.url("/x"))
+        assert figures(session) == (1, 1)
+
+
+def test_where_a_rate_limit_has_nothing_left_there_is_no_hedge(api_server: ApiServer) -> None:
+    api_server.route("/x", Reply(json="first", delay=LATER))
+    with asking(rate_limit=RateLimit("1/day"), retry_budget=RetryBudget()) as session:
+        assert session.get(api_server.url("/x")).json() == "first"
+        assert figures(session) == (0, 0)
+        stats = session.get_stats()
+        assert (stats["limits"]["rate_waits"], stats["limits"]["rate_refusals"]) == (0, 0)
+        assert not session.engine.budget._purses, "what was not sent has cost nothing"
+    assert api_server.hits() == 1
+
+
+@pytest.mark.parametrize("limit", [{"bulkhead": 1}, {"adaptive_limit": AdaptiveLimit(initial=1)}])
+def test_where_no_second_place_is_free_there_is_no_hedge(
+    api_server: ApiServer, limit: dict[str, Any]
+) -> None:
+    api_server.route("/x", Reply(json="first", delay=LATER))
+    with asking(**limit) as session:
+        assert session.get(api_server.url("/x")).json() == "first"
+        assert figures(session) == (0, 0)
+        assert not any(value for name, value in refusals(session))
+    assert api_server.hits() == 1
+
+
+@pytest.mark.parametrize(
+    "limit", [{"bulkhead": Bulkhead(2, wait=False)}, {"adaptive_limit": TWO_AT_ONCE}]
+)
+def test_a_hedge_has_a_place_of_its_own_and_gives_it_back(
+    api_server: ApiServer, hold: threading.Event, limit: dict[str, Any]
+) -> None:
+    api_server.route("/x", Reply(json=1, hold=hold))
+    with asking(**limit) as session, ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(session.get, api_server.url("/x"))
+        wait_until(lambda: api_server.hits("/x") == 2)
+        with pytest.raises(BulkheadFull):
+            session.get(api_server.url("/x"))
+        hold.set()
+        assert answer.result(10).ok
+        assert figures(session)[0] == 1
+        wait_until(lambda: all(slots.in_use == 0 for slots in places(session)))
+
+
+def test_that_a_hedge_was_cut_is_no_sign_of_overload(
+    api_server: ApiServer, hold: threading.Event
+) -> None:
+    first = threading.Event()
+    limit = AdaptiveLimit(initial=10, tolerance=1e9)  # nothing is slow
+    with asking(adaptive_limit=limit) as session, ThreadPoolExecutor(1) as thread:
+        told(session, api_server, Reply(json="first", hold=first), Reply(json="second", hold=hold))
+        answer = thread.submit(session.get, api_server.url("/x"))
+        wait_until(lambda: api_server.hits("/x") == 2)
+        first.set()
+        assert answer.result(10).json() == "first"
+        wait_until(lambda: all(slots.in_use == 0 for slots in places(session)))
+        (slots,) = places(session)
+        assert slots.limit >= 10
+
+
+def test_where_a_server_announces_that_nothing_is_left_there_is_no_hedge(
+    api_server: ApiServer,
+) -> None:
+    last = {"RateLimit-Limit": "100", "RateLimit-Remaining": "1", "RateLimit-Reset": "50"}
+    api_server.script("/x", Reply(headers=last), Reply(json="first", delay=LATER))
+    with asking(heed_limits=Heed(low=0.0)) as session:
+        session.get(api_server.url("/x"))
+        assert session.get(api_server.url("/x")).json() == "first"
+        assert figures(session) == (0, 0)
+    assert api_server.hits() == 2
+
+
+def places(session: Session) -> list[Any]:
+    """The slots of its limits, all of them."""
+    limits: Any = session.engine.limits
+    bulkheads = [] if limits.bulkheads is None else limits.bulkheads._slots.items()
+    hosts = [] if limits.concurrency is None else limits.concurrency._hosts.items()
+    return [slots for _, slots in bulkheads] + [host.slots for _, host in hosts]
+
+
+def refusals(session: Session) -> list[tuple[str, int]]:
+    told = session.get_stats()["limits"]
+    return [(name, value) for name, value in told.items() if name.endswith(("refusals", "waits"))]
 
 
 # -- bounds ----------------------------------------------------------------------------------------

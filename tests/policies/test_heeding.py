@@ -431,7 +431,7 @@ def test_errors_land_as_well(patient: Made) -> None:
         session.get("http://127.0.0.1:1/")
     heeding: Any = session.engine.limits.heeding
     ((_, quota),) = heeding._quotas.items()
-    assert quota._flying == 0
+    assert not quota.flying
     assert quota.is_idle
 
 

@@ -168,7 +168,7 @@ def test_a_call_that_began_elsewhere_is_timed_from_there(
     meter: Meter, fake_clock: FakeClock
 ) -> None:
     one = Call("GET", "http://h/", attempts=1)
-    one.began = meter.begin()
+    meter.begin(one)
     fake_clock.tick(2)
     meter.time(one, taking(fake_clock, 1))
     figures = meter.read()
@@ -345,7 +345,7 @@ def test_what_was_in_flight_in_the_parent_is_not_in_a_child(
 
 def test_a_call_that_never_went_out_has_no_latency(meter: Meter, fake_clock: FakeClock) -> None:
     one = Call("GET", "http://h/")  # refused by an open circuit, or given up in a queue
-    one.began = meter.begin()
+    meter.begin(one)
     fake_clock.tick(2)
-    meter.end(one, one.began)
+    meter.end(one, one.began or 0.0)
     assert meter.read()["average_latency_ms"] == 0.0

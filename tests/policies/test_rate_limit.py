@@ -379,7 +379,8 @@ def test_what_was_under_way_is_not_missed_in_a_child(api_server: ApiServer) -> N
         ((_, slots),) = limits.bulkheads._slots.items()
         ((_, host),) = limits.concurrency._hosts.items()
         ((_, quota),) = limits.heeding._quotas.items()
-        slots.in_use = host.slots.in_use = quota._flying = 100
+        for held in (slots.holders, host.slots.holders, quota.flying):
+            held.update(range(100))
         session.engine.reset_after_fork()
         assert session.get(api_server.url("/x")).ok  # what was counted stays counted
         with pytest.raises(RateLimited):
@@ -406,7 +407,7 @@ def test_a_forked_child_does_not_wait_for_what_its_parent_holds(api_server: ApiS
         for lock in locks:
             lock.acquire()
         ((_, slots),) = [*limits.bulkheads._slots._places.items()]
-        slots.in_use = 1  # by a thread that the child does not have
+        slots.holders.add("somebody")  # by a thread that the child does not have
         try:
             child = os.fork()
             if child == 0:

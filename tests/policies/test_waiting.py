@@ -6,11 +6,12 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from browseros_api import ClientClosed
-from browseros_api.policies.slots import Permit, Slots
+from browseros_api.policies.slots import Slots
 from browseros_api.policies.waiting import Hall, Line, Perhaps, TooLong
 from browseros_api.testing import FakeClock, wait_until
 from tests.flying import Caller, Panic
@@ -195,19 +196,20 @@ def test_a_forked_child_begins_with_empty_lines() -> None:
 # -- slots ----------------------------------------------------------------------------------------
 
 
-def test_permits_are_never_more_than_the_limit_and_all_come_back() -> None:
+def test_holders_are_never_more_than_the_limit_and_all_come_back() -> None:
     slots, most = Slots(hall(), 3), list[int]()
     start = threading.Barrier(12)
 
     def work() -> None:
         start.wait(20)
         for _ in range(100):
-            permit = Permit(slots)
-            slots.line.enter(permit.ask, until=None, begin=nothing)
+            me = object()
+            slots.line.enter(partial(slots.ask, me), until=None, begin=nothing)
             most.append(slots.in_use)
             time.sleep(0)  # lets another thread come in between, if there is one
-            permit.give_back()
-            permit.give_back()  # does no harm
+            for _ in range(2):  # twice does no harm
+                slots.holders.discard(me)
+                slots.line.stir()
 
     callers = [Caller(work) for _ in range(12)]
     assert [caller.value for caller in callers] == [None] * 12
@@ -215,33 +217,40 @@ def test_permits_are_never_more_than_the_limit_and_all_come_back() -> None:
     assert max(most) <= 3
 
 
-def test_so_many_permits_as_the_limit_are_there_at_once() -> None:
+def test_so_many_as_the_limit_are_there_at_once() -> None:
     slots = Slots(hall(), 3)
-    permits = [Permit(slots) for _ in range(4)]
-    assert [permit.ask(0) for permit in permits] == [0, 0, 0, math.inf]
-    permits[1].give_back()
-    assert permits[3].ask(0) == 0
+    assert [slots.ask(who, 0) for who in "abcd"] == [0, 0, 0, math.inf]
+    slots.holders.discard("b")
+    assert slots.ask("d", 0) == 0
 
 
-def test_a_permit_that_was_never_taken_gives_nothing_back() -> None:
+def test_whose_turn_it_is_not_gets_none() -> None:
     slots = Slots(hall(), 1)
-    Permit(slots).give_back()
+    assert slots.ask("a", 1) == math.inf
     assert slots.in_use == 0
+
+
+def test_who_left_without_a_word_is_found_out_all_the_same() -> None:
+    slots = Slots(hall(), 1)
+    slots.ask("a", 0)
+    waits = threading.Event()
+    caller = Caller(lambda: slots.line.enter(partial(slots.ask, "b"), until=None, begin=waits.set))
+    assert waits.wait(20)
+    slots.holders.discard("a")  # and was interrupted before it stirred anybody
+    assert caller.value is None
+    assert slots.holders == {"b"}
 
 
 def test_a_limit_below_one_is_one() -> None:
     slots = Slots(hall(), 0.3)
-    assert Permit(slots).ask(0) == 0
-    assert Permit(slots).ask(0) == math.inf
+    assert slots.ask("a", 0) == 0
+    assert slots.ask("b", 0) == math.inf
 
 
 def test_what_the_parent_held_is_not_missed_in_a_child() -> None:
     slots = Slots(hall(), 1)
-    permit = Permit(slots)
-    assert permit.ask(0) == 0
+    assert slots.ask("a", 0) == 0
     slots.reset_after_fork()
-    other = Permit(slots)
-    assert other.ask(0) == 0
-    other.give_back()
-    permit.give_back()
-    assert slots.in_use == 0
+    assert slots.ask("b", 0) == 0
+    slots.holders.discard("a")
+    assert slots.holders == {"b"}

@@ -136,7 +136,7 @@ class Leader:
 
 
 class Leaper(threading.Thread):
-    """Lets the clock leap, and the server restart."""
+    """Lets the clocks leap, and the server restart."""
 
     def __init__(self, world: World, seed: int) -> None:
         super().__init__(name="leaper", daemon=True)
@@ -145,6 +145,7 @@ class Leaper(threading.Thread):
     def run(self) -> None:
         while not self._world.is_over.wait(self._chance.random()):
             self._world.clock.leap(self._chance.choice((0.0, 1.0, 40.0, 4000.0)))
+            self._world.wall.set(self._chance.choice((0.0, 40.0, -40.0, 1e6, -1e6)))
             if self._chance.random() < 0.2:
                 self._world.server.drop_connections()
 

@@ -7,14 +7,16 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.utils import formatdate
 from typing import Any
 
 import requests
 
 from browseros_api import Hedge, RetryBudget, Session
+from browseros_api.naps import skip
 from browseros_api.testing import ApiServer, Received, Reply, chaos
 
-__all__ = ["EXPECTED", "Jumping", "World", "nonce_of", "world"]
+__all__ = ["EXPECTED", "Jumping", "Wall", "World", "nonce_of", "world"]
 
 # What a server does that behaves like this one; anything else is a bug of ours.
 EXPECTED = (
@@ -30,15 +32,41 @@ class Jumping:
 
     def __init__(self) -> None:
         self._ahead = 0.0
-        self._lock = threading.Lock()
 
     def __call__(self) -> float:
         return time.monotonic() + self._ahead
 
     def leap(self, seconds: float) -> None:
-        """So many seconds later."""
-        with self._lock:
-            self._ahead += seconds
+        """So many seconds later, also for those who go by no clock of their own."""
+        self._ahead += seconds
+        skip(seconds)
+
+
+class Wall:
+    """The clock on the wall, which is set now and then, forwards and backwards."""
+
+    def __init__(self) -> None:
+        self._true = time.time
+        self._wrong_by = 0.0
+
+    def __call__(self) -> float:
+        return self._true() + self._wrong_by
+
+    def set(self, wrong_by: float) -> None:
+        """It goes before what is true by so many seconds."""
+        self._wrong_by = wrong_by
+
+    @contextmanager
+    def hung(self) -> Iterator[None]:
+        """Within, the whole process looks at it: its own ``time.time``, as it is in each module."""
+        time.time = self
+        try:
+            yield
+        finally:
+            time.time = self._true
+
+
+_TRUE = time.time  # the server's
 
 
 class World:
@@ -47,8 +75,8 @@ class World:
     ``outcomes`` counts how calls ended, ``wrong`` is what must not have happened.
     """
 
-    def __init__(self, server: ApiServer, session: Session, clock: Jumping) -> None:
-        self.server, self.session, self.clock = server, session, clock
+    def __init__(self, server: ApiServer, session: Session, clock: Jumping, wall: Wall) -> None:
+        self.server, self.session, self.clock, self.wall = server, session, clock, wall
         self.outcomes: Counter[str] = Counter()
         self.wrong: list[Any] = []
         self.is_over = threading.Event()
@@ -74,6 +102,9 @@ def _echo(received: Received) -> Reply:
     kept = {"Cache-Control": "max-age=30, stale-if-error=60", "ETag": f'"{nonce}"'}
     if received.headers.get("If-None-Match") == f'"{nonce}"':
         return Reply(304, headers=kept)
+    if int(nonce) % 4 == 3:
+        now = _TRUE()
+        kept = {"Date": formatdate(now, usegmt=True), "Expires": formatdate(now + 30, usegmt=True)}
     return Reply(
         json={"nonce": nonce},
         headers=kept if int(nonce) % 2 else {},
@@ -82,18 +113,20 @@ def _echo(received: Received) -> Reply:
 
 
 @contextmanager
-def world(seed: int) -> Iterator[World]:
+def world(seed: int, store: str) -> Iterator[World]:
     """It lives inside the block; afterwards nothing of it must be left."""
-    clock = Jumping()
+    clock, wall = Jumping(), Wall()
     settings: dict[str, Any] = {
         **{"retry_base_delay": 0.001, "retry_max_delay": 0.02, "recovery_timeout": 0.2},
         **{"max_connections": 10, "pool_timeout": 30, "hedge": Hedge(after=0.05)},
-        **{"retry_budget": RetryBudget(per_second=100), "clock": clock, "cache_max_entries": 300},
+        **{"retry_budget": RetryBudget(per_second=100), "cache_max_entries": 300, "store": store},
+        **{"clock": clock if store == "memory://" else None},  # a clock of its own counts for both
     }
     with (
+        wall.hung(),
         ApiServer(remember=1) as server,
         Session(**settings) as session,
         chaos(server, rate=0.12, seed=seed, delay=0.02),
     ):
         server.route("*", _echo)
-        yield World(server, session, clock)
+        yield World(server, session, clock, wall)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from browseros_api import Session
+from browseros_api.naps import now
 from browseros_api.stores.instants import Instants
-from browseros_api.testing import FakeClock
+from browseros_api.testing import ApiServer, FakeClock, Reply
 
 
-def test_instants_of_this_process_s_clock_become_those_of_the_wall() -> None:
-    instants = Instants(time.monotonic)
+@pytest.mark.parametrize("clock", [time.monotonic, now])
+def test_instants_of_this_process_s_clock_become_those_of_the_wall(
+    clock: Callable[[], float],
+) -> None:
+    instants = Instants(clock)
     before = time.time()
     assert before - 1 <= time.monotonic() + instants.offset() <= time.time() + 1
     assert before <= instants.now() <= time.time()
@@ -31,3 +39,14 @@ def test_a_test_s_own_clock_is_both() -> None:
     clock: Callable[[], float] = FakeClock(1000.0)
     instants = Instants(clock)
     assert (instants.now(), instants.offset()) == (1000.0, 0.0)
+
+
+def test_what_a_session_keeps_is_kept_by_the_wall_clock(
+    api_server: ApiServer, tmp_path: Path
+) -> None:
+    api_server.route("/x", Reply(headers={"Cache-Control": "max-age=1000"}))
+    with Session(store=f"sqlite:///{tmp_path}/answers.db") as session:
+        session.get(api_server.url("/x"))
+        with closing(sqlite3.connect(tmp_path / "answers.db")) as file:
+            ((until,),) = file.execute("SELECT expires FROM answers").fetchall()
+    assert until >= time.time() + 900, "other boots, and other machines, have other clocks"
