@@ -490,6 +490,40 @@ def test_a_url_that_is_none_is_refused_as_ever(
     assert watcher.calls[0].status.status_code is StatusCode.ERROR
 
 
+def test_every_call_and_every_request_has_one_span(watcher: Watcher, api_server: ApiServer) -> None:
+    api_server.route("/slow", Reply(json=1, delay=0.01))
+    api_server.script("/flaky", *[Reply(503), Reply(json=1)] * 100)
+    api_server.route("/missing", Reply(404))
+    api_server.route("/moved", Reply(302, headers={"Location": "/there"}))
+    endpoints = ["/slow", "/flaky", "/missing", "/moved", "/a", "/b"] * 8
+    gate = threading.Barrier(4)
+
+    def ask(client: EnhancedAPIClient, number: int) -> None:
+        gate.wait(10)
+        mixed = endpoints[number:] + endpoints[:number]
+        fresh = {"use_cache": bool(number % 2)}
+        assert len([*client.get_many(mixed, on_error="return", **fresh)]) == len(endpoints)
+
+    options: Any = {"sleep": lambda _: None, "enable_circuit_breaker": False}
+    with EnhancedAPIClient(api_server.base_url, **options) as client:
+        watcher.watch(client)
+        with ThreadPoolExecutor(4) as threads:
+            for one in [threads.submit(ask, client, number) for number in range(4)]:
+                one.result(60)
+        stats = client.get_stats()
+    assert len(watcher.calls) == stats["total_requests"] == 4 * len(endpoints)
+    assert len(watcher.requests) == len(api_server.requests) == stats["attempts"]
+    roles = [one.attributes["browseros_api.dedup"] for one in watcher.calls]
+    assert roles.count("follower") == stats["deduplicated_requests"]
+    kept = [one.attributes["browseros_api.cache"] for one in watcher.calls]
+    assert kept.count("hit") == stats["cached_responses"]
+    assert {parent_of(one) for one in watcher.requests} == {*map(carried, api_server.requests)}
+    known = {one.context.span_id for one in watcher.calls}
+    assert all(one.parent.span_id in known for one in watcher.requests)
+    (*points,) = watcher.metrics()["browseros_api.call.duration"]
+    assert sum(one.count for one in points) == stats["total_requests"]
+
+
 # -- metrics -------------------------------------------------------------------------------------
 
 
@@ -541,6 +575,20 @@ def test_of_other_servers_the_metrics_name_the_server(
     (calls,) = watcher.metrics()["browseros_api.call.duration"]
     assert calls.attributes["url.template"] == "/users/{id}"
     assert calls.attributes["server.address"] == "127.0.0.1"
+
+
+def test_two_clients_share_the_instruments_and_are_told_apart(
+    watcher: Watcher, client: EnhancedAPIClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with EnhancedAPIClient(client.base_url) as other:
+        watcher.watch(client, name="one")
+        watcher.watch(other, name="other")
+        for each in (client, other):
+            each.get("/x")
+    for metric in ("http.client.request.duration", "browseros_api.call.duration"):
+        points = watcher.metrics()[metric]
+        assert {one.attributes["browseros_api.client"] for one in points} == {"one", "other"}
+    assert not caplog.records
 
 
 def test_endpoints_are_bounded(watcher: Watcher, client: EnhancedAPIClient) -> None:
