@@ -32,6 +32,7 @@ from .source import END, Source
 from .team import Team
 from .tracing.trace import Trace
 from .verbs import Verbs
+from .watching import watched
 
 __all__ = ["CircuitBreaker", "EnhancedAPIClient"]
 
@@ -203,15 +204,12 @@ class EnhancedAPIClient(Seen, Verbs[Coroutine[Any, Any, Any]]):
         finally:
             source.close()
 
-    def get_stats(self) -> dict[str, Any]:
-        """Figures since the client was made: the nine of the overview, and more.
-
-        A store that is not in memory is asked for some: ``stats`` does that on a thread.
-        """
-        return super().get_stats()
+    async def watch(self, seconds: float | None = None, *, every: float = 0.5) -> None:
+        """As ``Session.watch``; the loop goes on meanwhile, and cancelling ends it."""
+        await watched(self._client, seconds, every)
 
     async def stats(self) -> dict[str, Any]:
-        """The same as ``get_stats``; the loop goes on meanwhile."""
+        """As ``get_stats``; the loop goes on while a store that is not in memory is asked."""
         figures: dict[str, Any] = await self._aside(self._client.get_stats)
         return figures
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from contextlib import suppress
+from threading import Event
 
 from .checks import duration
 from .forks import importing
 from .naps import nap
 from .seeing import Seen
 
-__all__ = ["Watched"]
+__all__ = ["Watched", "watched"]
 
 
 class Watched(Seen):
@@ -24,6 +26,9 @@ class Watched(Seen):
             seconds: how long; None: until it is interrupted, or the client is closed.
             every: seconds between two drawings.
         """
+        self._watch(seconds, every, over=self._engine.closing)
+
+    def _watch(self, seconds: float | None, every: float, *, over: Event) -> None:
         bound, pause = duration("seconds", seconds), duration("every", every, optional=False)
         assert pause is not None
         with importing:
@@ -34,12 +39,21 @@ class Watched(Seen):
             try:
                 while True:
                     left = pause if until is None else min(pause, until - engine.clock())
-                    if left <= 0 or engine.closing.is_set():
+                    if left <= 0 or over.is_set() or engine.closing.is_set():
                         break
                     if engine.settings.sleep is None:
-                        nap(left, engine.closing)
+                        nap(left, over)
                     else:
                         engine.settings.sleep(left)
                     draw()
             finally:
                 draw()  # as it is in the end
+
+
+async def watched(one: Watched, seconds: float | None, every: float) -> None:
+    """Watch it from a thread, until that is over or nobody awaits it any more."""
+    over = Event()
+    try:
+        await to_thread(one._watch, seconds, every, over=over)
+    finally:
+        over.set()

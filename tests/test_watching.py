@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from browseros_api import EnhancedAPIClient, Session
+from browseros_api import EnhancedAPIClient, Session, aio
 from browseros_api.cards import live as place
 from browseros_api.testing import ApiServer, FakeClock, Reply, wait_until
 from tests.commanding import at_a_terminal, environment
@@ -136,6 +137,27 @@ def test_what_its_arguments_must_be_is_said(
         client.watch(**arguments)
 
 
+def test_an_awaited_client_goes_on_while_it_is_watched(
+    api_server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Screen(monkeypatch)
+
+    async def main() -> None:
+        async with aio.EnhancedAPIClient(api_server.base_url) as client:
+            watching = asyncio.ensure_future(client.watch(every=0.01))
+            while len(screen.seen) < 3:
+                await client.get("/echo", use_cache=False)
+            watching.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await watching
+            await client.watch(0.01)
+            assert client.get_stats()["attempts"] > 0
+
+    before = threading.active_count()
+    asyncio.run(main())
+    wait_until(lambda: threading.active_count() <= before, timeout=30)
+
+
 # -- in a terminal -------------------------------------------------------------------------------
 
 
@@ -148,6 +170,7 @@ def test_where_nothing_can_be_drawn_over_it_is_drawn_once_in_the_end(
     client.watch(1.0)
     shown = capsys.readouterr().out
     assert shown.count("EnhancedAPIClient") == 1
+    assert shown.endswith("╯\n")
     for words in ("calls", "hit rate", "latency p99", "connections", "/down", "open, 5 failures"):
         assert words in shown
     assert "s3cret" not in shown
@@ -167,7 +190,7 @@ def test_without_rich_the_error_says_how_to_get_it(
     client: EnhancedAPIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "rich.live", None)
-    with pytest.raises(ImportError, match=r"pip install browseros-api\[terminal\]"):
+    with pytest.raises(ImportError, match=r"pip install 'browseros-api\[terminal\]'"):
         client.watch(1.0)
 
 

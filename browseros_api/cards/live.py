@@ -25,10 +25,12 @@ def live(html: Callable[[], str], told: Callable[[], dict[str, Any]]) -> Iterato
         from .screen import panel  # noqa: PLC0415
     except ImportError:
         raise ImportError(
-            "watch() in a terminal needs rich: pip install browseros-api[terminal]"
+            "watch() in a terminal needs rich: pip install 'browseros-api[terminal]'"
         ) from None
     with Live(panel(**told()), auto_refresh=False) as screen:
         yield lambda: screen.update(panel(**told()), refresh=True)
+    if not screen.console.is_terminal:
+        screen.console.line()  # nothing was drawn over, and its last line is not ended
 
 
 def _is_notebook() -> bool:
