@@ -140,6 +140,7 @@ def close_all(namespace: dict[str, Any], loop: asyncio.AbstractEventLoop) -> Non
             loop.run_until_complete(value.close())
 
 
+@pytest.mark.timeout(240)  # one page starts a cluster
 @each_page
 def test_what_a_page_shows_runs_and_prints_what_it_says(
     page: Path, server: ApiServer, loop: asyncio.AbstractEventLoop
