@@ -153,17 +153,16 @@ class SQLiteShelf:
 
     def lease(self, key: str, holder: str, *, seconds: float) -> Turn:
         """Whose turn it is to ask."""
-        now = self._now()
 
-        def held(database: sqlite3.Connection) -> Turn:
+        def held(database: sqlite3.Connection) -> Turn:  # now, not when we began to wait for it
             query = "SELECT holder FROM leases WHERE key = ? AND until > ?"
-            (who,) = database.execute(query, (key, now)).fetchone() or (holder,)
+            (who,) = database.execute(query, (key, self._now())).fetchone() or (holder,)
             return Turn.GO if who is None else Turn.LEAD if who == holder else Turn.WAIT
 
         def taken(database: sqlite3.Connection) -> Turn:
             turn = held(database)
             if turn is Turn.LEAD:
-                row = (key, holder, now + seconds)
+                row = (key, holder, self._now() + seconds)
                 database.execute("REPLACE INTO leases VALUES (?, ?, ?)", row)
             return turn
 
@@ -174,13 +173,13 @@ class SQLiteShelf:
 
     def release(self, key: str, holder: str, *, is_kept: bool) -> bool:
         """``holder`` has asked; whether it was still leading."""
-        now = self._now()
         query = (
             "UPDATE leases SET holder = NULL, until = ? WHERE key = ? AND holder = ? AND until > ?"
         )
-        values = (now if is_kept else now + IN_VAIN, key, holder, now)
 
         def work(database: sqlite3.Connection) -> bool:
+            now = self._now()
+            values = (now if is_kept else now + IN_VAIN, key, holder, now)
             return database.execute(query, values).rowcount > 0
 
         return self._unless_busy(lambda: self._write(work), otherwise=False)

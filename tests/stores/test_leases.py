@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any, cast
 
 import pytest
 
@@ -90,6 +91,27 @@ def test_of_many_threads_one_leads(opened: Opener) -> None:
         for thread in threads:
             thread.join()
         assert sorted(turns, key=str) == [Turn.LEAD] + [Turn.WAIT] * 7
+
+
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_who_has_waited_for_the_file_goes_by_the_time_at_which_its_turn_comes(
+    opened: Opener, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = opened(), opened()
+    shelf: Any = cast(Any, second)._shelf._shelf
+    write = shelf._write
+
+    def late(work: Any) -> Any:
+        """Meanwhile somebody else has asked, and kept the answer."""
+        clock.tick(1.0)
+        assert turn(first, "x") is Turn.LEAD
+        clock.tick(1.0)
+        assert first.release(A, "x", is_kept=True)
+        clock.tick(1.0)
+        return write(work)
+
+    monkeypatch.setattr(shelf, "_write", late)
+    assert turn(second, "y") is Turn.LEAD  # and looks whether it is there, before it asks
 
 
 @shared
