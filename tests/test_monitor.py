@@ -18,7 +18,7 @@ from browseros_api import cli
 from browseros_api.testing import ApiServer, Reply
 from browseros_api.views.bench import measured
 from browseros_api.views.paint import Paint, is_terminal, spark, table
-from browseros_api.views.rounds import Rounds
+from browseros_api.views.rounds import Rounds, Watched
 from browseros_api.views.screen import drawn
 from tests.commanding import COMMAND, at_a_terminal, command, environment
 
@@ -91,6 +91,30 @@ def test_the_screen_shows_each(api_server: ApiServer) -> None:
     assert "DOWN" in text
     assert "status 503" in text
     assert "█" in text
+
+
+@pytest.mark.parametrize(
+    ("width", "titles"),
+    [
+        (120, "state URL success now median latency breaker"),
+        (80, "state URL success now latency breaker"),
+        (60, "state URL success now breaker"),
+        (40, "state URL success now"),
+    ],
+)
+def test_a_screen_fits_into_its_terminal(width: int, titles: str) -> None:
+    from rich.console import Console  # noqa: PLC0415
+
+    one = Watched("https://api.example.com/v2/health", calls=40, breaker="half_open")
+    one.latencies.extend([10.0 * number for number in range(40)])
+    console = Console(width=width, record=True, file=open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    with console.file:
+        console.print(drawn([one]))
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= width
+    assert lines[2].split() == titles.split()
+    assert len(lines) <= 10
+    assert ("half-open" in lines[4]) is ("breaker" in titles)
 
 
 @posix

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import builtins
+import os
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +136,44 @@ def test_an_output_that_is_closed_is_no_error(
         monkeypatch.setattr(sys, "stdout", file)
         monkeypatch.setattr("browseros_api.views.asking.show", closed)
         assert cli.main(["get", api_server.url("/x")]) == 1
+
+
+def test_an_output_that_is_full_is_one_line(terminal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("browseros_api.views.doctor._findings", full)
+    assert cli.main(["doctor"]) == 1
+    told = terminal.readouterr().err
+    assert told == "browseros-api doctor: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_what_ctrl_c_ends_is_drawn(
+    api_server: ApiServer, terminal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: Any) -> Reply:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        return Reply(silent=True)
+
+    api_server.route("/x", interrupted)
+    assert cli.main(["get", api_server.url("/x"), "--trace"]) == 130
+    told = terminal.readouterr().err
+    assert "attempt 1: KeyboardInterrupt" in told
+    assert told.endswith("\ninterrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("doctor --threads 0", "--threads must be at least 1, not 0"),
+        ("completion", "the following arguments are required: shell"),
+        ("cache ls", "the following arguments are required: STORE"),
+    ],
+)
+def test_a_wrong_line_is_one_line(terminal: Any, line: str, text: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(line.split())
+    assert caught.value.code == 2
+    command, _, _ = line.partition(" --")
+    assert terminal.readouterr().err.startswith(f"browseros-api {command}: {text}")
