@@ -31,6 +31,7 @@ from typing import Any
 
 from requests import Response
 
+from .deadlines import until_then
 from .errors import ClientClosed
 from .forks import reset_in_child
 from .hedging import hedges_of
@@ -131,6 +132,7 @@ class Engine:
         foresees = settings.enable_circuit_breaker and settings.endpoint_key is None
         steps: list[tuple[Step[Call], bool]] = [
             *([(self.companion.call, True)] if self.companion else []),
+            (until_then(self.clock), are_shared),
             (self.cache.lookup, settings.enable_cache and not again),
             (self.tracer.follow, True),
             *([(refuse, foresees and not self.journal.enabled)] if refuse else []),
