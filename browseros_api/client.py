@@ -141,7 +141,7 @@ class EnhancedAPIClient(ManyCalls, Remembers, Watched, Verbs[Any]):
         self, method: str, endpoint: str, params: Any = None, data: Any = None,
         headers: Mapping[str, str] | None = None, *, json: Any = None, files: Any = None,
         use_cache: bool = True, cache_ttl: float | None = None, deadline: float | None = None,
-        share: str | None = None, fallback: Any = UNSET, **arguments: Any,
+        share: str | None = None, fallback: Any = UNSET, hedge: Any = UNSET, **arguments: Any,
     ) -> Any:  # fmt: skip
         """Make one call and decode its answer.
 
@@ -157,6 +157,7 @@ class EnhancedAPIClient(ManyCalls, Remembers, Watched, Verbs[Any]):
             deadline: seconds that the whole call may take, with all its attempts and delays.
             share: names whose answer it is, for all who give the same name.
             fallback: what to return instead of an error, or a function of ``(error, asked)``.
+            hedge: when to ask a second time beside it: seconds, "p95" or ``Hedge``; None: never.
             arguments: auth, cookies, timeout, allow_redirects, proxies, hooks, verify, cert.
 
         Returns:
@@ -171,7 +172,7 @@ class EnhancedAPIClient(ManyCalls, Remembers, Watched, Verbs[Any]):
         return self._made(self._planned(
             method, endpoint, params=params, data=data, headers=headers, json=json, files=files,
             use_cache=use_cache, cache_ttl=cache_ttl, deadline=deadline, share=share,
-            fallback=fallback, **arguments,
+            fallback=fallback, hedge=hedge, **arguments,
         ))  # fmt: skip
 
     def _planned(

@@ -8,17 +8,22 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import NamedTuple, TypeVar
 
-from requests import PreparedRequest
+from requests import PreparedRequest, Response
 
 from .checks import duration
 from .errors import DeadlineExceeded, RequestState, mark
 from .journal import masked_url
-from .pipeline import Call
+from .pipeline import Call, Proceed, Step
 from .spent import Spent
 
-__all__ = ["BOUND", "Deadline", "bind", "enter", "late", "leave"]
+__all__ = [
+    "BOUND", "Deadline", "bind", "enter", "is_hurried", "late", "leave", "left", "unbound",
+    "until_then",
+]  # fmt: skip
 
 D = TypeVar("D", bound="Deadline")
+T = TypeVar("T")
+_HURRY = 0.1  # seconds
 Clock = Callable[[], float]
 
 
@@ -95,6 +100,43 @@ def leave(token: Token[_Bound | None]) -> None:
     """As it was before ``enter``."""
     with suppress(ValueError):  # entered in another context, by a generator: it is gone with that
         BOUND.reset(token)
+
+
+def left() -> float | None:
+    """Seconds that are left here, at least 0; None without a bound."""
+    around = BOUND.get()
+    return None if around is None else max(0.0, around.remaining())
+
+
+def is_hurried() -> bool:
+    """Whether so little is left that whoever is slow now need not be slow."""
+    here = left()
+    return here is not None and here < _HURRY
+
+
+def until_then(clock: Clock) -> Step[Call]:
+    """A step within which the deadline of a call binds all that is done in this thread."""
+
+    def bounded(call: Call, proceed: Proceed[Call]) -> Response:
+        around = BOUND.get()
+        try:
+            if call.deadline is not None:
+                enter(call.deadline, clock)
+            return proceed(call)
+        finally:
+            BOUND.set(around)
+
+    return bounded
+
+
+def unbound(work: Callable[[], T]) -> T:
+    """What comes of ``work``, which has to be done, however late it is."""
+    around = BOUND.get()
+    try:
+        BOUND.set(None)
+        return work()
+    finally:
+        BOUND.set(around)
 
 
 def bind(call: Call, seconds: float | None, clock: Clock) -> None:

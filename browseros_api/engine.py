@@ -31,6 +31,7 @@ from typing import Any
 
 from requests import Response
 
+from .deadlines import until_then
 from .errors import ClientClosed
 from .forks import reset_in_child
 from .hedging import hedges_of
@@ -131,6 +132,7 @@ class Engine:
         foresees = settings.enable_circuit_breaker and settings.endpoint_key is None
         steps: list[tuple[Step[Call], bool]] = [
             *([(self.companion.call, True)] if self.companion else []),
+            (until_then(self.clock), are_shared),
             (self.cache.lookup, settings.enable_cache and not again),
             (self.tracer.follow, True),
             *([(refuse, foresees and not self.journal.enabled)] if refuse else []),
@@ -149,9 +151,8 @@ class Engine:
             *[(step, True) for step in self._limiting()],
             (self.breakers.guard_host, breaks and self.breakers.guards_hosts),
             (self.breakers.guard, breaks),
+            (self.hedges.race, True),  # any call may ask for it
         ]
-        if self.hedges is not None:
-            steps.append((self.hedges.race, True))
         if self.companion is not None:
             steps.append((self.companion.send, True))
         return [step for step, is_on in steps if is_on]
@@ -193,8 +194,7 @@ class Engine:
         """Until the next call nothing is needed: neither the store nor idle threads."""
         self.cache.answers.close()
         self.breakers.close()
-        if self.hedges is not None:
-            self.hedges.close()
+        self.hedges.close()
 
     def reset_after_fork(self) -> None:
         """In a child: locks may be held by threads that exist no more, sockets are the parent's."""
@@ -223,8 +223,8 @@ class Engine:
         figures["retries"] = self.retry.retries
         figures["rescued_requests"] = self.retry.rescued
         figures["refused_retries"] = 0 if self.budget is None else self.budget.refused
-        figures["hedged_requests"] = 0 if self.hedges is None else self.hedges.sent
-        figures["hedges_won"] = 0 if self.hedges is None else self.hedges.won
+        figures["hedged_requests"] = self.hedges.sent
+        figures["hedges_won"] = self.hedges.won
         figures["rejected_requests"] = self.breakers.rejected
         figures["limits"] = self.limits.read()
         figures["connections"] = self.adapter.statistics()

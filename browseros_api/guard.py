@@ -106,7 +106,7 @@ class GuardedExchange(CheckedParts):
         ``deadline`` is that of ``request``.
         """
         engine = self._engine
-        for name in ("use_cache", "cache_ttl", "fallback"):
+        for name in ("use_cache", "cache_ttl", "fallback", "hedge"):
             if name in kwargs:
                 raise TypeError(f"{name}: what is sent by hand is neither kept nor shared")
         kwargs.setdefault("timeout", engine.settings.timeout)
@@ -143,7 +143,7 @@ class GuardedExchange(CheckedParts):
     ) -> Call:
         settings = self._engine.settings
         call = Call(str(request.method), str(request.url), {"request": request, **kwargs})
-        call.attempt_timeout = settings.attempt_timeout
+        call.attempt_timeout, call.hedge = settings.attempt_timeout, cast(Any, settings.hedge)
         seconds = settings.deadline if deadline is None else duration("deadline", deadline)
         bind(call, seconds, self._engine.clock)
         return call

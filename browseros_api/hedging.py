@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 from .journal import Journal
 from .pipeline import Exchange, Step
 from .policies.budget import Budget
 from .policies.hedges import Hedges
 from .settings import Settings
-from .terms import Hedge
 from .transport.adapter import PoolingAdapter
 from .transport.watch import Watch
 
@@ -26,13 +24,9 @@ def hedges_of(
     endpoint_of: Callable[[str, str], str],
     budget: Budget | None,
     limits: Sequence[Step[Exchange]],
-) -> Hedges | None:
-    """Those that the settings ask for, if they do."""
-    terms: Any = settings.hedge  # settled: terms, or nothing
-    if not isinstance(terms, Hedge):
-        return None
+) -> Hedges:
+    """Those of one session."""
     return Hedges(
-        terms,
         settings,
         clock=clock,
         journal=journal,

@@ -21,30 +21,12 @@ _WORDS = re.compile(r"[-_.]+")
 _WHO = frozenset(
     {
         *("account", "acl", "actor", "admin", "audience", "behalf", "certificate", "cert"),
-        *(
-            "client",
-            "company",
-            "customer",
-            "department",
-            "device",
-            "email",
-            "employee",
-            "forwarded",
-        ),
-        *("from", "group", "identity", "ip", "key", "login", "member", "merchant", "org"),
-        *(
-            "owner",
-            "partner",
-            "person",
-            "principal",
-            "profile",
-            "project",
-            "realm",
-            "role",
-            "roles",
-        ),
-        *("scope", "seller", "shop", "site", "space", "store", "subject", "subscription", "team"),
-        *("tenant", "uid", "user", "userid", "username", "vendor", "viewer", "workspace"),
+        *("client", "company", "customer", "department", "device", "email", "employee"),
+        *("forwarded", "from", "group", "identity", "ip", "key", "login", "member", "merchant"),
+        *("org", "owner", "partner", "person", "principal", "profile", "project", "realm"),
+        *("role", "roles", "scope", "seller", "shop", "site", "space", "store", "subject"),
+        *("subscription", "team", "tenant", "uid", "user", "userid", "username", "vendor"),
+        *("viewer", "workspace"),
     }
 )
 _ID = re.compile(r"x[-_.].*[-_.]?(id|uuid|guid)")  # of something that somebody made up

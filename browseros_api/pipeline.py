@@ -17,7 +17,7 @@ from requests.adapters import BaseAdapter
 from .errors import NEVER_SENT, RequestState
 from .replicas import Snapshot
 from .spent import Spent
-from .terms import UNSET
+from .terms import UNSET, Hedge
 from .tracing.trace import Trace
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Call:
     its query, all only with a key.
     ``deadline`` is an instant of the session's clock, ``attempt_timeout`` the seconds that one
     attempt may take, ``patience`` the seconds of silence that the caller accepts (``None``: any).
-    ``fallback`` is what its caller gets instead of an error.
+    ``fallback`` is what its caller gets instead of an error, ``hedge`` when it is asked twice.
     ``question`` is who asks for what, if there are exact words for it, and ``extra`` a header that
     was added to those which were given.
     ``refreshes``: nobody waits for it; it is to renew an answer that is kept.
@@ -85,6 +85,7 @@ class Call:
     attempt_timeout: float | None = None
     patience: float | None = None
     fallback: Any = UNSET
+    hedge: Hedge | None = None
     question: Question | None = None
     extra: tuple[str, str] | None = None
     spent: Spent | None = None

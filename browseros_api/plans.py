@@ -14,13 +14,13 @@ from .engine import Engine
 from .forks import importing
 from .pipeline import Call
 from .sharing import checked_share
-from .terms import UNSET, check_fallback
+from .terms import UNSET, Hedge, check_fallback
 
 __all__ = ["OURS", "UNSET", "for_both", "is_exact", "planned"]
 
 
 # What we take besides requests' own.
-OURS = ("use_cache", "cache_ttl", "deadline", "share", "fallback")
+OURS = ("use_cache", "cache_ttl", "deadline", "share", "fallback", "hedge")
 _KEYED = frozenset({"POST", "PATCH"})  # what is not idempotent, and can be made so
 _NAMED = frozenset({"GET", "HEAD"})
 _STOCK = requests.Session  # the name may be given to a class of ours later
@@ -42,6 +42,7 @@ def planned(
     deadline: float | None = None,
     share: str | None = None,
     fallback: Any = UNSET,
+    hedge: Any = UNSET,
 ) -> Call:
     """The call that ``session.request(**arguments)`` is to be."""
     settings = engine.settings
@@ -58,6 +59,8 @@ def planned(
     if fallback is not UNSET:
         check_fallback(fallback)
         call.fallback = fallback
+    own: Any = settings.hedge if hedge is UNSET else Hedge.of(hedge)
+    call.hedge = own
     seconds = settings.deadline if deadline is None else duration("deadline", deadline)
     bind(call, seconds, engine.clock)
     call.attempt_timeout = settings.attempt_timeout

@@ -102,6 +102,7 @@ class ResilienceMixin(Watched, GuardedExchange):
         deadline: float | None = None,
         share: str | None = None,
         fallback: Any = UNSET,
+        hedge: Any = UNSET,
         **others: Any,
     ) -> Response:
         """Send a request; everything that ``requests.Session.request`` takes, and:
@@ -113,6 +114,7 @@ class ResilienceMixin(Watched, GuardedExchange):
             deadline: seconds that the whole call may take: waiting, every attempt, every sleep.
             share: names whose answer it is, for all who give the same name, whoever they are.
             fallback: what to use instead of an error, or a function of ``(error, asked)``.
+            hedge: when to ask a second time beside it: seconds, "p95" or ``Hedge``; None: never.
 
         Raises:
             requests.RequestException: as requests does; also ``PoolTimeout``,
@@ -126,15 +128,14 @@ class ResilienceMixin(Watched, GuardedExchange):
         }  # fmt: skip
         call = self.plan(
             arguments, use_cache=use_cache, cache_ttl=cache_ttl, deadline=deadline, share=share,
-            fallback=fallback,
+            fallback=fallback, hedge=hedge,
         )  # fmt: skip
         return self.perform(call) if call.fallback is UNSET else answered(self, call)
 
     def plan(self, arguments: dict[str, Any], **ours: Any) -> Call:
         """The call that ``request`` would make, of these and of what is ours."""
         look()
-        stock = cast(requests.Session, self)
-        call = planned(stock, self._engine, arguments, is_exact=self._is_exact, **ours)
+        call = planned(cast(Any, self), self._engine, arguments, is_exact=self._is_exact, **ours)
         call.again = self._again
         return call
 
@@ -175,8 +176,7 @@ class ResilienceMixin(Watched, GuardedExchange):
         told = {name: call.arguments.get(name) for name in ("timeout", "verify", "proxies", "cert")}
         for index, hop in enumerate(response.history):
             response.history[index] = dispatch_hook("response", hooks, hop, stream=False, **told)
-        heard: Response = dispatch_hook("response", hooks, response, stream=False, **told)
-        return heard
+        return dispatch_hook("response", hooks, response, stream=False, **told)
 
     def _heard_here(self, call: Call) -> Any:
         """The session's hooks, if they are to hear of this call here and not deep in requests."""

@@ -19,8 +19,8 @@ FLOORS = {
     0: _rooms(
         "abroad addresses askers bare bodies cards checks copying deadlines environment errors "
         "events forks here identity jobs journal keys labels latest lines listeners making memo "
-        "naming naps need pipeline preparing refusals replicas settings settling sharing spent "
-        "team terms timer tracing verbs waits ways"
+        "naming naps need pipeline preparing raising refusals replicas settings settling sharing "
+        "spent team terms timer tracing verbs waits ways"
     ),
     1: _rooms("policies stores transport"),
     2: _rooms(

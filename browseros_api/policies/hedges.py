@@ -30,6 +30,7 @@ __all__ = ["Hedges"]
 
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _MOST_THREADS = 16
+_MOST_TERMS = 64
 
 
 class Spendable(Protocol):
@@ -39,7 +40,7 @@ class Spendable(Protocol):
 
 
 class Hedges:
-    """The second requests of a session: its step is ``race``.
+    """The second requests of a session, each on the terms of its call: its step is ``race``.
 
     ``watch`` makes what cuts the slower one; ``can_race`` tells whether an exchange can be cut, and
     whether there is a connection for a second one.  ``clock`` is that of deadlines.  A second one
@@ -52,7 +53,6 @@ class Hedges:
 
     def __init__(
         self,
-        terms: Hedge,
         settings: Settings,
         *,
         clock: Callable[[], float],
@@ -63,10 +63,10 @@ class Hedges:
         budget: Spendable | None = None,
         limits: Sequence[Step[Exchange]] = (),
     ) -> None:
-        self._terms, self._clock, self._journal = terms, clock, journal
+        self._clock, self._journal, self._endpoints = clock, journal, settings.max_endpoints
         self._watch, self._can_race, self._endpoint_of = watch, can_race, endpoint_of
         self._budget, self._limits = budget, limits
-        self._latencies = Latencies(terms, endpoints=settings.max_endpoints)
+        self._latencies: dict[Hedge, Latencies] = {}
         self._team = _made_team()
         self.sent = self.won = 0
         self.reset_lock()
@@ -74,7 +74,8 @@ class Hedges:
     def reset_lock(self) -> None:
         """A new lock, for a child process whose parent may have held the old one."""
         self._counting = threading.Lock()
-        self._latencies.reset_lock()
+        for latencies in self._latencies.values():
+            latencies.reset_lock()
 
     def close(self) -> None:
         """Threads that wait for something to do end; new ones come when they are needed."""
@@ -83,17 +84,28 @@ class Hedges:
 
     def race(self, exchange: Exchange, proceed: Proceed[Exchange]) -> Response:
         """Send the request, once more if that takes long, and hand out the first good answer."""
-        if not self._is_raced(exchange):
+        terms = exchange.call.hedge
+        if terms is None or not self._is_raced(exchange):
             return proceed(exchange)
-        seconds, endpoint = self._terms.seconds, ""
-        if seconds is None:
-            endpoint = exchange.endpoint or self._endpoint(exchange)
-            seconds = self._latencies.bound(endpoint)
-        began = time.monotonic()
+        if terms.seconds is not None:
+            return self._raced(exchange, proceed, terms.seconds)
+        endpoint, latencies = exchange.endpoint or self._endpoint(exchange), self._known(terms)
+        seconds, began = latencies.bound(endpoint), time.monotonic()
         response = proceed(exchange) if seconds is None else self._raced(exchange, proceed, seconds)
-        if endpoint and is_good(response):
-            self._latencies.add(endpoint, time.monotonic() - began)
+        if is_good(response):
+            latencies.add(endpoint, time.monotonic() - began)
         return response
+
+    def _known(self, terms: Hedge) -> Latencies:
+        """How long those took for which these terms count."""
+        known = self._latencies.get(terms)
+        if known is None:
+            with self._counting:
+                if len(self._latencies) >= _MOST_TERMS:
+                    self._latencies.clear()  # nobody needs so many
+                known = Latencies(terms, endpoints=self._endpoints)
+                known = self._latencies.setdefault(terms, known)
+        return known
 
     def _is_raced(self, exchange: Exchange) -> bool:
         request = exchange.request
@@ -142,7 +154,7 @@ class Hedges:
             self.won += won
 
     def __repr__(self) -> str:
-        return f"<Hedges [after {self._terms.after} | {self.sent} sent, {self.won} won]>"
+        return f"<Hedges [{self.sent} sent, {self.won} won]>"
 
 
 def _made_team() -> Team:

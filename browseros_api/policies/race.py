@@ -16,6 +16,7 @@ from requests import RequestException, Response
 from ..errors import NEVER_SENT, ClientClosed, let_go
 from ..jobs import Job
 from ..pipeline import Exchange, Proceed
+from ..raising import AsItIs
 from ..timer import TIMER
 
 __all__ = ["Cuttable", "Race", "is_good"]
@@ -78,12 +79,8 @@ class Race:
         try:
             if not isinstance(outcome, RequestException):
                 return outcome
-            context = outcome.__context__
-            try:
+            with AsItIs(outcome):
                 raise outcome
-            finally:  # raising put there what the caller is handling just now, if anything
-                outcome.__context__ = context
-                del context
         finally:
             del outcome  # an error must not be held by the frames that its traceback holds
 

@@ -22,6 +22,7 @@ from ..journal import Journal, masked_url
 from ..listeners import Listeners
 from ..naps import wall
 from ..pipeline import Exchange, Proceed
+from ..raising import AsItIs
 from ..refusals import LimitExceeded
 from ..settings import Settings
 from .outcomes import Outcome, attach, discard, is_transient, told
@@ -96,12 +97,8 @@ class Retry:
                 outcome = self._ask_again(exchange, proceed, outcome)
             if not isinstance(outcome, RequestException):
                 return outcome
-            context = outcome.__context__
-            try:
+            with AsItIs(outcome):
                 raise outcome
-            finally:  # raising put there what the caller is handling just now, if anything
-                outcome.__context__ = context
-                del context
         finally:
             del outcome  # an error must not be held by the frames that its traceback holds
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from ..deadlines import is_hurried, left
 from ..errors import CircuitOpenError
 from ..journal import LOGGER, masked_url
 from ..keys import digest
@@ -100,11 +101,14 @@ class Peers:
 
     def _asked(self, work: Callable[[], T]) -> T | None:
         now = self._clock()
-        if now < self._away_until:
+        if now < self._away_until or left() == 0:
             return None
+        is_unfair = is_hurried()
         try:
             result = work()
         except Exception as error:  # whatever a server does wrong is not the caller's fault
+            if is_unfair:
+                return None
             if not self._pause:  # the store, which is on the same server, warns
                 what = f"{type(error).__name__}: {error}"
                 LOGGER.info("circuits are not shared: %s fails (%s)", self._board.place, what)

@@ -96,19 +96,25 @@ class Turns:
                 return Turn.GO
             if (known := self._arrived(call)) is not None:
                 return known
+        if not math.isnan(began):
+            self._left(call)  # or nobody has asked the store, since it was too late
         return turn
 
     def _paused(self, call: Call, waited: float) -> bool:
         """Sleep a little; False: the caller has waited for as long as it would for the origin."""
-        left = math.inf if call.deadline is None else call.deadline - self._clock()
-        if left <= 0:
-            raise late(call, ", waiting for another process", MAYBE_PROCESSED)
+        left = self._left(call)
         patience = math.inf if call.patience is None else call.patience - waited
         if patience <= 0:
             return False
         least, most = _PAUSES
         self._sleep(min(max(_PART * waited, least), most, left, patience))
         return True
+
+    def _left(self, call: Call) -> float:
+        left = math.inf if call.deadline is None else call.deadline - self._clock()
+        if left <= 0:
+            raise late(call, ", waiting for another process", MAYBE_PROCESSED)
+        return left
 
     def _arrived(self, call: Call) -> Response | None:
         """The answer, if it is in the store by now."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ..deadlines import left
 from ..journal import masked_url
 from .entry import MOST_VARIANTS
 from .instants import Instants
@@ -15,31 +16,70 @@ from .shelf import IN_VAIN, Label, Turn
 __all__ = ["RedisShelf", "connected"]
 
 _REMEMBERED = 600_000  # milliseconds: how long a change of a resource holds off older answers
+_LEAST = 0.001  # seconds; 0 would mean not to wait for anything
 _BATCH = 500  # keys that are looked for, and let go of, at once
 
 
 def connected(url: str, *, timeout: float) -> Any:
     """redis-py's client; nothing connects before the first command.
 
-    Its own retries are left out: they would make a server that is down a matter of seconds.
+    Nobody waits for it longer than ``timeout`` at each step, connecting and asking, nor longer than
+    half of what his deadline leaves.  Its own retries are left out: they would make a server that
+    is down a matter of seconds.
 
     Raises:
         ImportError: redis-py is missing; the message names the extra.
     """
     try:
         import redis  # noqa: PLC0415  (an extra)
+        from redis import connection  # noqa: PLC0415
         from redis.backoff import NoBackoff  # noqa: PLC0415
         from redis.retry import Retry  # noqa: PLC0415
     except ImportError:
         raise ImportError("this store needs redis: pip install 'browseros-api[redis]'") from None
+    parse: Any = connection.parse_url
+    kind = parse(url).get("connection_class", connection.Connection)
     return redis.Redis.from_url(
         url,
+        connection_class=type(kind.__name__, (_Hurried, kind), {}),
         socket_timeout=timeout,
         socket_connect_timeout=timeout,
         retry=Retry(NoBackoff(), 0),
         decode_responses=False,
         protocol=2,
     )
+
+
+class _Hurried:
+    """A connection of redis-py's that leaves half of the time to whoever is asked instead."""
+
+    _sock: Any
+
+    def send_packed_command(self, *arguments: Any, **options: Any) -> Any:
+        if self._sock is not None:
+            self._sock.settimeout(self.socket_timeout)
+        return super().send_packed_command(*arguments, **options)  # type: ignore[misc]
+
+    @property
+    def socket_timeout(self) -> float:
+        return _clipped(self._socket_timeout)
+
+    @socket_timeout.setter
+    def socket_timeout(self, seconds: float) -> None:
+        self._socket_timeout = seconds
+
+    @property
+    def socket_connect_timeout(self) -> float:
+        return _clipped(self._socket_connect_timeout)
+
+    @socket_connect_timeout.setter
+    def socket_connect_timeout(self, seconds: float) -> None:
+        self._socket_connect_timeout = seconds
+
+
+def _clipped(seconds: float) -> float:
+    here = left()
+    return seconds if here is None else min(seconds, max(here / 2, _LEAST))
 
 
 class RedisShelf:

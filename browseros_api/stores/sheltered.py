@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from ..deadlines import is_hurried, left, unbound
 from ..journal import LOGGER
 from .shelf import Label, Shelf, Turn
 
@@ -23,6 +24,8 @@ _Duty = tuple[str, ...]  # the name of a method, and its arguments
 
 class Sheltered:
     """After a failure the shelf is left alone for a while, longer after each further one.
+
+    Nobody waits for it beyond the deadline; what must be forgotten is forgotten all the same.
 
     Meanwhile nothing is read or kept.  Then one thread tries, and the others go on without.  What
     was to be forgotten is remembered, and done before anything is read again.
@@ -110,12 +113,16 @@ class Sheltered:
     # -- whether it does -------------------------------------------------------------------------
 
     def _asked(self, work: Callable[[], T], *, otherwise: T, duty: _Duty | None = None) -> T:
+        if duty is None and left() == 0:
+            return otherwise
         if self._is_down and not self._is_back() and (duty is None or self._is_owed(duty)):
             return otherwise
+        is_unfair = duty is None and is_hurried()
         try:
-            return work()
+            return work() if duty is None else unbound(work)
         except Exception as error:  # whatever a store does wrong is not the caller's fault
-            self._failed(error, duty)
+            if not is_unfair:
+                self._failed(error, duty)
             return otherwise
 
     def _is_owed(self, duty: _Duty) -> bool:

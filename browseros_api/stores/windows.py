@@ -13,6 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from ..deadlines import is_hurried
 from ..forks import importing
 from ..journal import LOGGER, masked_url
 from ..settings import Settings
@@ -154,10 +155,12 @@ class SharedWindows:
         """See ``Windows``."""
         if self._is_down():
             return self._alone.take(key, rates)
+        is_unfair = is_hurried()
         try:
             seconds = self._take(key, rates)
         except Exception as error:  # whatever a server does wrong is not the caller's fault
-            self._failed(error)
+            if not is_unfair:
+                self._failed(error)
             return self._alone.take(key, rates)
         self._down_until = None
         if seconds <= 0:

@@ -6,10 +6,12 @@ import asyncio
 import logging
 import os
 import pickle
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 import browseros_api.aio
-from browseros_api import EnhancedAPIClient, Session
+from browseros_api import DeadlineExceeded, EnhancedAPIClient, Session
 from browseros_api.testing import ApiServer, FakeClock, Received, Reply
 from tests.composition.conftest import Made
 from tests.redis_server import RedisServer, started
@@ -360,3 +362,54 @@ def test_a_client_degrades_gracefully_from_what_was_kept(place: str, api_server:
         assert client.get_cached("/x") == {"n": 1}
         assert client._get_cached(client.cache_key("/x")) == {"n": 1}
         assert client.get_cached("/y") is None
+
+
+# -- deadlines -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mute() -> Iterator[str]:
+    """The URL of a store that takes connections, and never says anything."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+
+
+@pytest.mark.parametrize("limits", [{}, {"rate_limit": "1000/second"}])
+def test_a_deadline_bounds_a_store_that_says_nothing(
+    mute: str, api_server: ApiServer, limits: dict[str, Any]
+) -> None:
+    api_server.route("/slow", Reply(delay=2.0))
+    with Session(store=mute, store_timeout=60.0, **limits) as session:
+        for _ in range(3):
+            began = time.monotonic()
+            with pytest.raises(DeadlineExceeded):
+                session.get(api_server.url("/slow"), deadline=0.4)
+            assert time.monotonic() - began < 20  # and not once or twice the 60 seconds
+
+
+def test_a_store_that_says_nothing_leaves_half_of_the_time_to_the_origin(
+    mute: str, api_server: ApiServer
+) -> None:
+    with Session(store=mute, store_timeout=60.0) as session:
+        began = time.monotonic()
+        assert session.get(api_server.url("/x"), deadline=4.0).ok
+        assert time.monotonic() - began < 4.1
+        store = session.engine.cache.answers.figures()
+        assert store["store_state"] == "down"  # the next ones do not wait
+
+
+def test_a_late_answer_to_what_changes_something_still_forgets(
+    made: Made, api_server: ApiServer
+) -> None:
+    clock = FakeClock()
+    api_server.route("/x", Reply(json={"n": 1}, headers=FRESH))
+    session = made(clock=clock)
+    session.get(api_server.url("/x"))
+
+    def late(received: Received) -> Reply:
+        clock.tick(4.9)
+        return Reply(json={"n": 2})
+
+    api_server.route("/x", late, method="POST")
+    assert session.post(api_server.url("/x"), deadline=5.0).ok
+    assert not session.get(api_server.url("/x")).from_cache  # type: ignore[attr-defined]

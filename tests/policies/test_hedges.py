@@ -392,7 +392,6 @@ def test_a_session_that_is_closed_has_no_thread_left(api_server: ApiServer) -> N
 def test_a_hedge_that_finds_no_thread_is_none(api_server: ApiServer) -> None:
     api_server.route("/x", Reply(json=1, delay=LATER))
     with asking() as session:
-        assert session.engine.hedges is not None
         session.engine.hedges._team.dismiss()
         assert session.get(api_server.url("/x")).json() == 1
         assert figures(session) == (0, 0)
@@ -422,9 +421,8 @@ def test_endpoints_have_names_without_breakers_as_well(api_server: ApiServer) ->
     with asking(hedge=hedge, enable_circuit_breaker=False, debug=True) as session:
         assert session.get(api_server.url("/users/7")).ok
         hedges = session.engine.hedges
-        assert hedges is not None
-        assert [*hedges._latencies._recent] == [f"{api_server.base_url}/users/{{id}}"]
-        assert repr(hedges) == "<Hedges [after p99 | 0 sent, 0 won]>"
+        assert [*hedges._latencies[hedge]._recent] == [f"{api_server.base_url}/users/{{id}}"]
+        assert repr(hedges) == "<Hedges [0 sent, 0 won]>"
 
 
 def test_each_endpoint_has_a_percentile_of_its_own() -> None:
@@ -443,11 +441,77 @@ def test_each_endpoint_has_a_percentile_of_its_own() -> None:
     assert latencies.bound("GET /a") is None  # two are remembered
 
 
-def test_what_is_off_is_not_in_the_list_of_steps() -> None:
+def test_what_is_off_has_no_threads_and_knows_nothing(api_server: ApiServer) -> None:
     with Session() as session:
-        assert session.engine.hedges is None
-        assert len(session.engine.exchange_steps()) == 3
+        session.get(api_server.url("/x"))
+        assert not session.engine.hedges._latencies
+        assert not [one for one in threading.enumerate() if one.name.startswith("browseros_api-h")]
         assert figures(session) == (0, 0)
+
+
+# -- of one call -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hedge", [SOON, Hedge(after=SOON)])
+@pytest.mark.parametrize("others", [None, NEVER])
+def test_a_call_may_have_terms_of_its_own(
+    api_server: ApiServer, hold: threading.Event, hedge: Any, others: float | None
+) -> None:
+    with asking(hedge=others) as session:
+        told(session, api_server, Reply(json="slow", hold=hold), Reply(json="quick"))
+        assert session.get(api_server.url("/x"), hedge=hedge).json() == "quick"
+        assert figures(session) == (1, 1)
+
+
+def test_a_call_of_a_client_too(api_server: ApiServer, hold: threading.Event) -> None:
+    api_server.script("/x", Reply(json="slow", hold=hold), Reply(json="quick"))
+    with EnhancedAPIClient(api_server.base_url) as client:
+        assert client.get("/x", hedge=SOON) == "quick"
+
+
+def test_a_call_may_do_without(api_server: ApiServer) -> None:
+    api_server.route("/x", Reply(json=1, delay=LATER))
+    with asking() as session:
+        assert session.get(api_server.url("/x"), hedge=None).ok
+        assert figures(session) == (0, 0)
+
+
+def test_each_percentile_is_of_the_calls_that_asked_for_it(api_server: ApiServer) -> None:
+    with asking(hedge=None) as session:
+        for _ in range(2):
+            session.get(api_server.url("/x"), hedge="p50")
+        session.get(api_server.url("/x"), hedge=Hedge(after="p50", volume=1))
+        session.get(api_server.url("/x"))
+        known = session.engine.hedges._latencies
+        counts = {
+            terms.volume: [len(one.seconds) for one in latencies._recent.values()]
+            for terms, latencies in known.items()
+        }
+        assert counts == {50: [2], 1: [1]}
+
+
+def test_terms_without_number_are_not_remembered(api_server: ApiServer) -> None:
+    with asking(hedge=None) as session:
+        for volume in range(1, 200):
+            session.get(api_server.url("/x"), hedge=Hedge(volume=volume))
+        assert len(session.engine.hedges._latencies) <= 64
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [(True, TypeError), ([], TypeError), (-1, ValueError), (0, ValueError), ("p100", ValueError)],
+)
+def test_a_call_with_wrong_terms_is_refused_before_anything_is_sent(
+    api_server: ApiServer, value: Any, error: type[Exception]
+) -> None:
+    with asking(hedge=None) as session, EnhancedAPIClient(api_server.base_url) as client:
+        with pytest.raises(error, match="hedge must be"):
+            session.get(api_server.url("/x"), hedge=value)
+        with pytest.raises(error, match="hedge must be"):
+            client.get("/x", hedge=value)
+        with pytest.raises(TypeError, match="hedge: what is sent by hand"):
+            session.send(requests.Request("GET", api_server.url("/x")).prepare(), hedge=0.1)
+    assert api_server.hits() == 0
 
 
 @pytest.mark.parametrize("value", [True, [], b"p95"])

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from browseros_api.deadlines import Deadline, left
 from browseros_api.stores.shelf import Label, Turn
 from browseros_api.stores.sheltered import Sheltered
 from browseros_api.testing import FakeClock
@@ -373,3 +374,41 @@ class Outages(RuleBasedStateMachine):
 
 
 TestOutages = Outages.TestCase
+
+
+# -- deadlines -------------------------------------------------------------------------------------
+
+
+def test_nobody_waits_for_it_whose_time_is_over(
+    sheltered: Sheltered, shelf: Shelf, clock: FakeClock
+) -> None:
+    with Deadline(1.0, clock=clock):
+        assert sheltered.read("a", is_use=True) == []
+        clock.tick(1.0)
+        assert sheltered.read("a", is_use=True) == []
+        assert sheltered.lease("a", "me", seconds=5.0) is Turn.GO
+    assert shelf.asked == ["read"]
+
+
+def test_what_must_be_forgotten_is_forgotten_however_late(
+    sheltered: Sheltered, shelf: Shelf, clock: FakeClock
+) -> None:
+    left_there: list[float | None] = []
+    shelf.hindered = lambda: left_there.append(left())
+    with Deadline(1.0, clock=clock):
+        clock.tick(1.0)
+        sheltered.forget("r")
+        sheltered.drop("a")
+        assert left() == 0
+    assert shelf.asked == ["forget", "drop"]
+    assert left_there == [None, None], "nor is it hurried"
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(0.05, "up"), (1.0, "down")])
+def test_whoever_leaves_it_no_time_does_not_say_that_it_is_slow(
+    sheltered: Sheltered, shelf: Shelf, clock: FakeClock, seconds: float, state: str
+) -> None:
+    shelf.error = TimeoutError()
+    with Deadline(seconds, clock=clock):
+        assert sheltered.read("a", is_use=True) == []
+    assert sheltered.figures()["store_state"] == state
