@@ -366,7 +366,7 @@ def test_without_limits_no_step_is_taken() -> None:
     with Session() as session:
         engine = session.engine
         assert engine.limits.steps() == []
-        assert len(engine.exchange_steps()) == 3  # retry, trace, breaker
+        assert len(engine.exchange_steps()) == 4  # retry, trace, breaker, hedges
 
 
 def test_what_was_under_way_is_not_missed_in_a_child(api_server: ApiServer) -> None:
