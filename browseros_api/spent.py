@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Literal
 
@@ -17,6 +17,7 @@ Phase = Literal[
     "rest",
 ]  # fmt: skip
 
+_BEFORE_SENDING = ("lookup", "connect")
 _LEAST, _SHARE = 0.001, 0.01  # seconds, and part of the whole, that are worth a word
 _MOST, _KEPT = 512, 256  # marks: a stream that is read in small pieces makes many
 
@@ -52,10 +53,17 @@ class Spent:
         last = self.marks[-1][1]
         self._mark((phase, since if since > last else last))
 
+    def stretches(self, end: float) -> Iterator[tuple[Phase, float, float]]:
+        """Each phase, since when and until when; the last one until ``end``."""
+        for (phase, since), (following, until) in pairwise([*self.marks, ("rest", end)]):
+            # Who has to connect first has not sent anything yet.
+            is_early = phase == "send" and following in _BEFORE_SENDING
+            yield "rest" if is_early else phase, since, until
+
     def read(self) -> dict[str, float]:
         """Seconds of each phase so far, the longest first."""
         seconds: dict[Phase, float] = dict(self._folded)
-        for (phase, since), (_, until) in pairwise([*self.marks, ("rest", self._clock())]):
+        for phase, since, until in self.stretches(self._clock()):
             seconds[phase] = seconds.get(phase, 0.0) + until - since
         longest_first = sorted(seconds.items(), key=lambda item: -item[1])
         return {phase: value for phase, value in longest_first if value > 0}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from datetime import datetime, timezone
 from http.client import responses
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 from requests import Response
@@ -148,13 +147,13 @@ class Trace:
     def between(self, began: float, ended: float | None) -> list[Span]:
         """The phases between two instants of the clock."""
         assert self._spent is not None
-        marks, end = self._spent.marks, self._until if ended is None else ended
+        begin, end = self._spent.marks[0][1], self._until if ended is None else ended
         spans: list[Span] = []
-        for (phase, since), (_, until) in pairwise([*marks, ("rest", max(end, marks[-1][1]))]):
+        for phase, since, until in self._spent.stretches(max(end, self._spent.marks[-1][1])):
             first, last = max(since, began), min(until, end)
             if last <= first:
                 continue
-            at, seconds = first - marks[0][1], last - first
+            at, seconds = first - begin, last - first
             if spans and spans[-1].phase == phase:
                 at, seconds = spans[-1].at, spans[-1].seconds + seconds
                 spans.pop()

@@ -58,6 +58,15 @@ def test_a_call_that_is_made_tells_where_its_time_went(
     assert trace.bytes_received == len(b"[1, 2]")
 
 
+def test_nothing_is_sent_before_there_is_a_connection(
+    session: Session, api_server: ApiServer
+) -> None:
+    for _ in ("new", "reused"):
+        order = [span.phase for span in trace_of(session.get(api_server.url("/x"))).phases]
+        assert order.count("send") == 1
+        assert "connect" not in order[order.index("send") :]
+
+
 def test_a_name_is_looked_up_once(session: Session, api_server: ApiServer) -> None:
     url = api_server.url("/x").replace("127.0.0.1", "localhost")
     first = trace_of(session.get(url))
