@@ -18,6 +18,7 @@ from browseros_api.here import HERE
 from browseros_api.testing import ApiServer, wait_until
 
 pytestmark = [
+    pytest.mark.skipif(sys.gettrace() is not None, reason="tracers lose locks of their own"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # what it finds is closed, late
     pytest.mark.timeout(600),
