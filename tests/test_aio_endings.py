@@ -228,7 +228,7 @@ def test_followers_never_keep_the_next_leader_from_its_thread(api_server: ApiSer
             def late(*arguments: Any) -> None:
                 if not newcomers:  # before any of the followers can take over
                     call = client.blocking._planned("GET", "/wanted")
-                    call.began = client.session.engine.meter.begin()
+                    client.session.engine.meter.begin(call)
                     assert flights.board(call).leads
                     work = client._on_thread(call, client.session.perform, call)
                     newcomers.extend(begin(work))
