@@ -59,8 +59,7 @@ class Attempt:
         self.status, self.reason = own.get("status_code"), own.get("reason")
         self._told = own.get("headers", ())
         self.version = getattr(own.get("raw"), "version", None)
-        body = own.get("_content")
-        self.bytes_received = len(body) if type(body) is bytes else size_of(body)
+        self.bytes_received = size_of(own.get("_content"))
 
     def fail(self, error: BaseException) -> None:
         """It has come to nothing."""

@@ -77,8 +77,7 @@ class Trace:
         """It has ended with an answer."""
         own = response.__dict__
         self._ended, self.status = at, response.status_code
-        body = own.get("_content")
-        self.bytes_received = len(body) if type(body) is bytes else size_of(body)
+        self.bytes_received = size_of(own.get("_content"))
         if own.get("from_cache"):
             self.age = own.get("age", 0.0)
             if own.get("stale"):

@@ -26,7 +26,7 @@ def turn(phase: Phase) -> None:
     """What this thread does now is ``phase`` of the call that it makes."""
     spent = HERE.spent
     if spent is not None:
-        spent.mark((phase, spent.clock()))
+        spent.turn(phase)
 
 
 class Watch:
