@@ -44,7 +44,7 @@ from .pipeline import Call, Companion, Exchange, Step
 from .policies.breakers import Breakers, CircuitBreaker
 from .policies.budget import Budget
 from .policies.cache import Cache
-from .policies.explaining import missed
+from .policies.explaining import missed, unasked
 from .policies.flights import Flights
 from .policies.limits import Limits
 from .policies.meter import Meter
@@ -96,7 +96,7 @@ class Engine:
             budget=self.budget,
             listeners=self.listeners,
         )
-        why = partial(missed, self.cache, is_on=settings.enable_cache)
+        why = partial(missed, self.cache) if settings.enable_cache else unasked
         self.tracer = Tracer(clock=self.clock, why=why, listeners=self.listeners, own=self.adapter)
         self.limits = Limits(settings, clock=self.clock, endpoint_of=self.breakers.endpoint_of)
         self.hedges = hedges_of(

@@ -30,28 +30,28 @@ class Spent:
 
     Attributes:
         marks: each phase and the instant when it began; the last one goes on.
+        clock: whose time it is.
         connection: number of the connection that was used last; None: of none of ours.
     """
 
-    __slots__ = ("_clock", "_folded", "_mark", "connection", "marks")
+    __slots__ = ("_folded", "clock", "connection", "marks")
 
     def __init__(
         self, clock: Callable[[], float], phase: Phase = "rest", since: float | None = None
     ) -> None:
-        self._clock = clock
+        self.clock = clock
         self.marks: list[tuple[Phase, float]] = [(phase, clock() if since is None else since)]
-        self._mark = self.marks.append
         self.connection: int | None = None
         self._folded: dict[Phase, float] = {}  # seconds that the marks do not tell, or tell wrongly
 
     def turn(self, phase: Phase) -> None:
         """One phase ends, and ``phase`` begins."""
-        self._mark((phase, self._clock()))
+        self.marks.append((phase, self.clock()))
 
     def has_turned(self, phase: Phase, since: float) -> None:
         """``phase`` has begun at an instant since the last mark."""
         last = self.marks[-1][1]
-        self._mark((phase, since if since > last else last))
+        self.marks.append((phase, since if since > last else last))
 
     def stretches(self, end: float) -> Iterator[tuple[Phase, float, float]]:
         """Each phase, since when and until when; the last one until ``end``."""
@@ -63,7 +63,7 @@ class Spent:
     def read(self) -> dict[str, float]:
         """Seconds of each phase so far, the longest first."""
         seconds: dict[Phase, float] = dict(self._folded)
-        for phase, since, until in self.stretches(self._clock()):
+        for phase, since, until in self.stretches(self.clock()):
             seconds[phase] = seconds.get(phase, 0.0) + until - since
         longest_first = sorted(seconds.items(), key=lambda item: -item[1])
         return {phase: value for phase, value in longest_first if value > 0}

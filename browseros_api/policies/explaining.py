@@ -13,7 +13,10 @@ from .offcuts import offcut
 from .validation import conditions
 from .variants import chosen
 
-__all__ = ["explained", "missed"]
+__all__ = ["explained", "missed", "unasked"]
+
+_ANSWERED = "GET", "HEAD"
+_UNKNOWN = "miss", "a miss: nothing is kept for it"
 
 
 def explained(cache: Cache, call: Call, *, clock: Callable[[], float]) -> str:
@@ -28,20 +31,25 @@ def explained(cache: Cache, call: Call, *, clock: Callable[[], float]) -> str:
     return _judged(cache, call, entry, clock())
 
 
-def missed(cache: Cache, call: Call, *, is_on: bool = True) -> tuple[str, str]:
+def missed(cache: Cache, call: Call) -> tuple[str, str]:
     """Why ``call`` is being made, now that the cache was looked into: in a word, and a sentence."""
-    if not is_on:
-        return "off", "the cache is switched off (enable_cache=False)"
     reason = _bypassing(call)
     if reason is not None:
         return "bypass", reason
     if call.entry is not None:
         return "miss", _judged(cache, call, call.entry, cache.clock())
-    return "miss", _other(call.variants) if call.variants else "a miss: nothing is kept for it"
+    return ("miss", _other(call.variants)) if call.variants else _UNKNOWN
+
+
+def unasked(call: Call) -> tuple[str, str]:
+    """Why any call is being made if there is no cache."""
+    return "off", "the cache is switched off (enable_cache=False)"
 
 
 def _bypassing(call: Call) -> str | None:
-    if call.method not in ("GET", "HEAD"):
+    if call.cache_key is not None and call.use_cache and call.method in _ANSWERED:
+        return None
+    if call.method not in _ANSWERED:
         return f"a miss: {call.method} is never answered from the cache"
     if not call.use_cache:
         return "a miss: the call says use_cache=False"
@@ -50,9 +58,7 @@ def _bypassing(call: Call) -> str | None:
             "a miss: it is shared with nobody, since it has a body, files, a stream, hooks of its "
             "own, or something that cannot be named"
         )
-    if call.cache_key is None:
-        return f"a miss: in TTL mode {call.method} is not answered from the cache"
-    return None
+    return f"a miss: in TTL mode {call.method} is not answered from the cache"
 
 
 def _other(variants: tuple[Entry, ...]) -> str:

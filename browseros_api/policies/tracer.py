@@ -78,30 +78,27 @@ class Tracer:
 
     def attempt(self, exchange: Exchange, proceed: Proceed[Exchange]) -> Response:
         """Write down what comes of one attempt."""
-        trace = exchange.call.trace or self.open(exchange.call)
-        if (spent := exchange.call.spent) is not None:
+        call = exchange.call
+        trace = call.trace or self.open(call)
+        if (spent := call.spent) is not None:
             spent.connection = None
         attempt = Attempt(exchange.attempt, exchange.request, self._clock())
         trace.attempts.append(attempt)
         try:
             response = proceed(exchange)
+            attempt.answer(response)
+            return response
         except BaseException as error:
-            attempt.ended = self._clock()
             attempt.fail(error)
-            self._end(attempt, exchange)
             raise
-        attempt.ended = self._clock()
-        attempt.answer(response)
-        self._end(attempt, exchange)
-        return response
-
-    def _end(self, attempt: Attempt, exchange: Exchange) -> None:
-        attempt.judge(exchange.endpoint, exchange.circuit, exchange.refused_for)
-        if (spent := exchange.call.spent) is not None:
-            attempt.connection = spent.connection
-        if self._listeners.hear_attempts:
-            is_elsewhere = exchange.adapter is not self._own
-            self._listeners.attempt_ended(attempt, is_elsewhere=is_elsewhere)
+        finally:
+            attempt.ended = self._clock()
+            if spent is not None:
+                attempt.connection = spent.connection
+            attempt.judge(exchange.endpoint, exchange.circuit, exchange.refused_for)
+            if self._listeners.hear_attempts:
+                is_elsewhere = exchange.adapter is not self._own
+                self._listeners.attempt_ended(attempt, is_elsewhere=is_elsewhere)
 
 
 def _say_role(call: Call, trace: Trace) -> None:
