@@ -5,6 +5,7 @@ from __future__ import annotations
 import netrc  # noqa: F401  (requests would import it in its first call, see forks.importing)
 import os
 import sys
+import time
 from typing import Any
 
 __all__ = ["SYSTEM_HAS_A_SAY", "Environment", "credentials", "has_changed", "said_of_ways"]
@@ -18,6 +19,7 @@ _DECIDES = frozenset(
     {"CURL_CA_BUNDLE", "HOME", "NETRC", "REQUESTS_CA_BUNDLE", "REQUEST_METHOD", "USERPROFILE"}
 )
 _OF_NETRC = frozenset({"HOME", "NETRC", "USERPROFILE"})  # these only say where it is
+_FRESH = 0.0005  # seconds, less than a request takes
 _Variables = tuple[tuple[str, str | None], ...]
 _Stamp = tuple[str, int, int, int]
 _Said = tuple[_Variables, tuple[_Stamp, ...]]
@@ -27,17 +29,24 @@ class Environment:
     """The variables and files that decide on proxies, CA bundle and netrc credentials.
 
     Fields are replaced together, never edited: a thread that races another only does work twice.
+    Where no netrc file is, none is looked for again at once: at each system call another thread
+    gets the interpreter, and of a thousand calls at the same time each would make two.
     """
 
     def __init__(self) -> None:
+        self._none: tuple[float, _Said | None] = (0.0, None)  # no such file, at that time
         self._seen: tuple[Any, _Said, tuple[str, ...]] = (None, ((), ()), ())
 
     def says(self) -> _Said:
         """The variables that matter, and a stamp of each netrc file: equal means unchanged."""
         _, said, paths = self._look()
+        now, (since, none) = time.monotonic(), self._none
+        if none is said and now - since < _FRESH:
+            return said
         for path in paths:
             if os.access(path, os.F_OK):  # half the price of a status that cannot be had
                 return (said[0], tuple(_stamp(path) for path in paths))
+        self._none = now, said
         return said
 
     def variables(self) -> _Variables:

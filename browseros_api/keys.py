@@ -70,6 +70,11 @@ class Unnamable(Exception):
 
 def canonical(value: Any) -> bytes:
     """``value`` as bytes that no other value has: type, length, content, all the way down."""
+    kind = type(value)
+    if kind is str:  # first what there is most of: a name takes 4 us instead of 5
+        return _sized(b"s", value.encode("utf-8", "surrogatepass"))
+    if kind is tuple:
+        return _sized(b"t", b"".join([canonical(part) for part in value]))
     if value is None:
         return b"n;"
     if isinstance(value, bool):

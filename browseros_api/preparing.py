@@ -49,14 +49,26 @@ def prepared_url(url: str | bytes, params: Any, defaults: Any) -> str:
     Of plain URLs requests is only asked for the origin: that takes a twentieth of the time.
     """
     if type(url) is str and _PLAIN.fullmatch(url):
-        added = (
-            PreparedRequest._encode_params(_merged(params, defaults)) if params or defaults else ""
-        )
+        added = _encoded(params, defaults) if params or defaults else ""
         if not added or (type(added) is str and _PLAIN_QUERY.fullmatch(added)):
             origin, place = _split(url)
             mark = ("&" if "?" in place else "?") if added else ""
             return f"{_prepared_origin(origin)}{place}{mark}{added}"
     return _asked_of_requests(url, _merged(params, defaults))
+
+
+def _encoded(params: Any, defaults: Any) -> Any:
+    """As a query.  Of words and numbers it is plain what requests would make: 1 us and not 17."""
+    if type(params) is dict and not defaults:
+        pairs = [
+            f"{name}={value}"
+            for name, value in params.items()
+            if type(name) is str and type(value) in (str, int)
+        ]
+        added = "&".join(pairs)
+        if len(pairs) == len(params) == added.count("=") and _PLAIN_PAIRS.fullmatch(added):
+            return added
+    return PreparedRequest._encode_params(_merged(params, defaults))
 
 
 def _merged(params: Any, defaults: Any) -> Any:
@@ -72,6 +84,7 @@ def _asked_of_requests(url: str | bytes, params: Any) -> str:
 # After an origin, segments that begin with no dot, and a query that is not empty, of characters
 # which every step of preparing a URL leaves as they are, and where they are.
 _PLAIN = re.compile(r"(?i:https?)://[^/?#\\\s]+/(?!\.|.*/\.)[\w.~/-]*(\?[\w.~=&-]+)?", re.ASCII)
+_PLAIN_PAIRS = re.compile(r"[\w.~-]*=[\w.~-]*(&[\w.~-]*=[\w.~-]*)*", re.ASCII)
 _PLAIN_QUERY = re.compile(r"[\w.~=&+-]*", re.ASCII)
 
 

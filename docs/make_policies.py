@@ -71,6 +71,46 @@ def broken(server: ApiServer) -> Timeline:
         return client.timeline()
 
 
+def limited(server: ApiServer) -> Timeline:
+    """Twelve threads want the same endpoint, which takes three requests at once."""
+    server.route("/reports", Reply(json=1, delay=0.15))
+    with EnhancedAPIClient(server.base_url, bulkhead=3, enable_deduplication=False) as client:
+        _at_once(client, [f"/reports?of={number}" for number in range(12)], threads=12)
+        return client.timeline()
+
+
+def hedged(server: ApiServer) -> Timeline:
+    """The fourth answer of ten takes long; somebody else gives it sooner."""
+    stuck, quick = threading.Event(), Reply(json=1, delay=0.05)
+    server.script("*", *[quick] * 3, Reply(json=1, hold=stuck), *[quick] * 7)
+    with EnhancedAPIClient(server.base_url, hedge=0.15) as client:
+        for number in range(10):
+            client.get(f"/users/{number}")
+        stuck.set()
+        return client.timeline()
+
+
+def fallen_back(server: ApiServer) -> Timeline:
+    """A service that fails for a while: what is kept serves, and what is made up."""
+    server.script("/rates", Reply(json=1, delay=0.05), Reply(503, repeat=9, delay=0.05))
+    server.route("/news", Reply(503, delay=0.05))
+    terms: dict[str, Any] = {"max_retries": 0, "failure_threshold": 9}
+    with EnhancedAPIClient(server.base_url, cache_mode="rfc", **terms) as client:
+        for endpoint in ["/rates", "/news"] * 4:
+            client.get(endpoint, headers={"Cache-Control": "stale-if-error=60"}, fallback={})
+        return client.timeline()
+
+
+def bounded(server: ApiServer) -> Timeline:
+    """Calls within a block that has a second; the fourth is cut, and the fifth not begun."""
+    server.route("*", Reply(json=1, delay=0.3))
+    with EnhancedAPIClient(server.base_url) as client, client.deadline(1.0):
+        for number in range(5):
+            with contextlib.suppress(requests.RequestException):
+                client.get(f"/users/{number}")
+        return client.timeline()
+
+
 def _at_once(client: EnhancedAPIClient, endpoints: list[str], *, threads: int) -> None:
     with ThreadPoolExecutor(threads) as several:
         list(several.map(client.get, endpoints))
@@ -82,6 +122,10 @@ PICTURES: dict[str, Any] = {
     "retries": retried,
     "caching": cached,
     "circuit-breaker": broken,
+    "limits": limited,
+    "hedging": hedged,
+    "fallback": fallen_back,
+    "deadlines": bounded,
 }
 
 

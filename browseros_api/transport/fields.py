@@ -19,6 +19,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _EXPECTING_BODY = frozenset({"POST", "PUT", "PATCH"})  # urllib3 adds a length if there is none
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.1: a token
 _ODD = re.compile(r"[^\t -~\x80-\xff]")  # section 5.5: control characters, and what is not Latin-1
+# A path, and a query that is not empty, of characters that urllib3 leaves as they are.
+_PLAIN = re.compile(r"https?://[\w.:-]+(/[\w.~/-]*(?:\?[\w.~=&+-]+)?)", re.ASCII)
 _SMALL = 64 * 1024  # bytes of a body that are copied rather than sent on their own
 
 
@@ -87,4 +89,5 @@ class _Url(RequestEncodingMixin):
 @lru_cache(maxsize=1024)
 def target(url: str) -> str:
     """What is asked of the server: the path and query of ``url``, as urllib3 writes them."""
-    return str(_encode_target(_Url(url).path_url))
+    plain = _PLAIN.fullmatch(url)
+    return str(_encode_target(_Url(url).path_url)) if plain is None else plain[1]

@@ -43,7 +43,10 @@ class Routes:
             return None
         if verify is True or verify is False:
             return url[:end], verify, None, cert
-        return (url[:end], verify, os.path.isdir(verify), cert) if type(verify) is str else None
+        if type(verify) is not str:
+            return None
+        is_folder = url.startswith("https") and os.path.isdir(verify)
+        return url[:end], verify, is_folder, cert
 
     def pool(self, route: Route, manager: PoolManager) -> Any:
         """The pool, if it is known and still there."""

@@ -67,6 +67,10 @@ _HOOKS = Genuine(
 _Bounds = tuple[float | None, float | None]  # seconds for connecting and for reading
 _LOGGER = logging.getLogger("urllib3.connectionpool")
 _AT_ONCE = 32 * 1024  # bytes that are received with a head, if they are there
+# Bytes that the kernel takes without waiting, on a connection whose server has answered everything:
+# the least that Linux gives a socket for sending (tcp_wmem).  To set a timeout is a system call, at
+# which another thread gets the interpreter.
+_ROOM = 4096
 
 
 def sent(
@@ -157,13 +161,15 @@ def _exchange(
     connect, read = bounds
     sock, was_sent = connection.sock, False
     try:
-        sock.settimeout(connect)
+        if sum(map(len, pieces)) > _ROOM:
+            sock.settimeout(connect)
         for piece in pieces:
             sys.audit("http.client.send", connection, piece)
             sock.sendall(piece)
         was_sent = True
         turn("server")
-        sock.settimeout(read)
+        if sock.gettimeout() != read:
+            sock.settimeout(read)
         received = sock.recv(_AT_ONCE)
     except Exception as error:
         connection.replay = Replay(was_sent=was_sent, error=error)

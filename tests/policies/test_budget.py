@@ -204,6 +204,15 @@ def test_a_full_fleet_asks_a_dead_dependency_hardly_more_often(
     assert fleet.run(seconds / 2) == pytest.approx(1.2, abs=0.05)
 
 
+@pytest.mark.parametrize("rate", [1.0, 20.0])
+def test_with_its_circuits_a_fleet_asks_less_than_ever_from_the_first_seconds(rate: float) -> None:
+    with Fleet(clients=10, rate=rate, terms=RetryBudget(), breaks=True) as fleet:
+        assert fleet.run(1.0) == 1.0
+        fleet.is_dead = True
+        assert 0 < fleet.run(10.0) <= 0.5  # five failures of each client, and that is all
+        assert fleet.run(60.0) < 0.2
+
+
 @pytest.mark.parametrize("rate", [1.0, 100.0])
 def test_after_the_reserve_it_does_not_matter_how_busy_a_client_is(rate: float) -> None:
     fleet = Fleet(clients=5, rate=rate, terms=RetryBudget(reserve=10), is_dead=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import logging
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from urllib3.util.wait import select_wait_for_socket
 from browseros_api.testing import ApiServer, Reply
 from browseros_api.transport import PoolingAdapter, short_way
 from browseros_api.transport.watch import Watch
+from tests.flying import Caller
 from tests.transport.telling import ordinary_only, outcome
 
 Paths = list[str]
@@ -237,6 +239,28 @@ def test_what_is_overdue_is_cut_on_the_short_way_too(
             used.get(api_server.url(path), timeout=20)
         assert used.now["connections_in_use"] == used.now["connections_open"] == 0
     assert taken[-1] == "/drip"
+
+
+def test_sending_takes_no_longer_than_connecting_may(client: Any, taken: Paths) -> None:
+    """To a server that has answered once, and reads no more; the small request is not waited for."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/x"
+        answering = Caller(lambda: client.get(url, timeout=20))
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(answer)
+            assert answering.value.text == "ok"
+            asking = Caller(lambda: client.get(url, timeout=(20, 20)))
+            connection.recv(65536)
+            connection.sendall(answer)
+            assert asking.value.text == "ok"
+            began = time.monotonic()
+            with pytest.raises(requests.RequestException, match="timed out"):
+                client.post(url, data=b"x" * 20_000_000, timeout=(0.2, 30))
+            assert time.monotonic() - began < 15
+    assert taken == ["/x", "/x"]
 
 
 def test_a_small_body_goes_with_its_head(
