@@ -242,7 +242,7 @@ def test_what_is_overdue_is_cut_on_the_short_way_too(
 
 
 def test_sending_takes_no_longer_than_connecting_may(client: Any, taken: Paths) -> None:
-    """To a server that has answered once, and reads no more; the small request is not waited for."""
+    """To a server that has answered, and reads no more; nobody waits to send a small request."""
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/x"
