@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote_plus
 
-__all__ = ["LOGGER", "MASK", "Journal", "is_secret", "masked_headers", "masked_url"]
+__all__ = ["LOGGER", "MASK", "Journal", "is_secret", "masked_headers", "masked_url", "told_seconds"]
 
 LOGGER = logging.getLogger("browseros_api")
 LOGGER.addHandler(logging.NullHandler())
@@ -54,6 +54,11 @@ def _tells(value: str) -> bool:
     for _ in range(3):
         value = unquote_plus(value)
     return bool(_USERINFO.search(value)) or any(map(is_secret, _WITHIN.findall(value)))
+
+
+def told_seconds(seconds: float) -> str:
+    """As people read it: three digits, or whole seconds if these are more."""
+    return f"{seconds:.3g} s" if seconds < 999.5 else f"{seconds:.0f} s"
 
 
 def masked_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Literal
 
+from .journal import told_seconds
+
 __all__ = ["Phase", "Spent"]
 
 # cache: looking for a kept answer; following: an identical call in the air; queue: for a thread,
@@ -90,7 +92,7 @@ class Spent:
         """What ``read`` gave, in words for people."""
         least = max(_LEAST, _SHARE * sum(seconds.values()))
         return ", ".join(
-            f"{phase} {value:.3g} s" for phase, value in seconds.items() if value >= least
+            f"{phase} {told_seconds(value)}" for phase, value in seconds.items() if value >= least
         )
 
 

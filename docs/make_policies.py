@@ -79,25 +79,28 @@ def limited(server: ApiServer) -> Timeline:
         return client.timeline()
 
 
-def hedged(server: ApiServer) -> Timeline:
-    """The fourth answer of ten takes long; somebody else gives it sooner."""
-    stuck, quick = threading.Event(), Reply(json=1, delay=0.05)
-    server.script("*", *[quick] * 3, Reply(json=1, hold=stuck), *[quick] * 7)
-    with EnhancedAPIClient(server.base_url, hedge=0.15) as client:
-        for number in range(10):
-            client.get(f"/users/{number}")
+def hedged(server: ApiServer) -> Trace:
+    """An answer that takes long, and a second request that is answered sooner."""
+    stuck = threading.Event()
+    server.script("/users", Reply(json=1), Reply(json=1, hold=stuck), Reply(json=1, delay=0.1))
+    with EnhancedAPIClient(server.base_url, hedge=0.2) as client:
+        for _ in range(2):
+            client.get("/users", use_cache=False)
         stuck.set()
-        return client.timeline()
+        assert client.last_trace is not None
+        return client.last_trace
 
 
 def fallen_back(server: ApiServer) -> Timeline:
-    """A service that fails for a while: what is kept serves, and what is made up."""
-    server.script("/rates", Reply(json=1, delay=0.05), Reply(503, repeat=9, delay=0.05))
+    """A service that is down, but for what it has said before: nobody hears of an error."""
+    lasting = {"Cache-Control": "max-age=0, stale-if-error=60"}
+    server.script("/rates", Reply(json=1, headers=lasting, delay=0.05), Reply(503, repeat=99))
     server.route("/news", Reply(503, delay=0.05))
-    terms: dict[str, Any] = {"max_retries": 0, "failure_threshold": 9}
-    with EnhancedAPIClient(server.base_url, cache_mode="rfc", **terms) as client:
-        for endpoint in ["/rates", "/news"] * 4:
-            client.get(endpoint, headers={"Cache-Control": "stale-if-error=60"}, fallback={})
+    pause = threading.Event()
+    with EnhancedAPIClient(server.base_url, cache_mode="rfc", max_retries=0) as client:
+        for endpoint in ["/rates", "/news"] * 8:
+            client.get(endpoint, fallback={})
+            pause.wait(0.05)
         return client.timeline()
 
 

@@ -16,7 +16,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from browseros_api import EnhancedAPIClient, Session
-from browseros_api.journal import LOGGER, Journal, is_secret, masked_headers, masked_url
+from browseros_api.journal import (
+    LOGGER,
+    Journal,
+    is_secret,
+    masked_headers,
+    masked_url,
+    told_seconds,
+)
 from browseros_api.testing import ApiServer, FakeClock, Reply
 
 ROOT = Path(__file__).parents[1]
@@ -161,6 +168,14 @@ class Shown:
     def __str__(self) -> str:
         self.times += 1
         return "shown"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.05, "0.05 s"), (12.345, "12.3 s"), (999.4, "999 s"), (999.9, "1000 s"), (3600, "3600 s")],
+)
+def test_seconds_are_told_as_people_read_them(seconds: float, told: str) -> None:
+    assert told_seconds(seconds) == told
 
 
 def test_a_journal_that_is_off_says_nothing_and_formats_nothing(heard: Lines) -> None:

@@ -38,7 +38,7 @@ def attempted(
     return {
         "number": number, "at": at, "seconds": seconds, "waited": 0.0, "status": status,
         "error": None if status else "ConnectionError", "state": state, "connection": connection,
-        "decision": "",
+        "decision": "", "hedged": None, "hedge_won": False,
     }  # fmt: skip
 
 

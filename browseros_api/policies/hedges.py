@@ -120,7 +120,6 @@ class Hedges:
         return self._endpoint_of(exchange.request.method or "", exchange.request.url or "")
 
     def _raced(self, exchange: Exchange, proceed: Proceed[Exchange], seconds: float) -> Response:
-        beside = compose([*self._limits, self._pay], proceed)
         race = Race(
             exchange,
             lambda one: beside(one) if one.is_spare else proceed(one),
@@ -128,11 +127,16 @@ class Hedges:
             may_hedge=self._may_hedge,
             hand=self._team.hand,
         )
+        beside = compose([*self._limits, self._pay, race.beside], proceed)
         try:
             return race.run(seconds)
         finally:
             if race.was_won_by_hedge:
                 self._count(won=1)
+            trace = exchange.call.trace
+            if trace is not None and trace.attempts:
+                attempt = trace.attempts[-1]
+                attempt.hedged, attempt.hedge_won = race.hedged_after, race.was_won_by_hedge
 
     def _may_hedge(self, exchange: Exchange) -> bool:
         deadline = exchange.call.deadline

@@ -13,6 +13,7 @@ from typing import Any
 from requests import Response
 from requests.structures import CaseInsensitiveDict
 
+from ..journal import told_seconds
 from ..pipeline import Exchange, Proceed
 from ..refusals import RateLimited
 from ..terms import Heed
@@ -102,7 +103,7 @@ class Heeding:
         self, exchange: Exchange, place: str, quota: Quota, ask: Callable[[int], float]
     ) -> None:
         def refusal(seconds: float | None) -> RateLimited:
-            known = "" if seconds is None else f" for another {seconds:.3g} s"
+            known = "" if seconds is None else f" for another {told_seconds(seconds)}"
             what = f"{place} lets nothing more through{known}, as it has said"
             return RateLimited(what, place=place, retry_after=seconds)
 

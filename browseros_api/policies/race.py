@@ -59,6 +59,7 @@ class Race:
         self._hedged_by: Cuttable | None = None
         self._hedge: _Outcome | None = None
         self._is_over = False
+        self.hedged_after: float | None = None  # seconds
         self.was_won_by_hedge = False
 
     # -- in the caller's thread ------------------------------------------------------------------
@@ -100,6 +101,8 @@ class Race:
             spent.turn("server")
         with self._bell:
             pass
+        if spent is not None:
+            spent.turn("rest")
         with self._lock:
             hedge, self._hedge, self._is_over = self._hedge, None, True
         if hedge is None or not _is_better(hedge, own):
@@ -162,6 +165,11 @@ class Race:
             _discard(outcome)
         elif is_good(outcome) and self._own is not None:
             self._own.cut()
+
+    def beside(self, exchange: Exchange, proceed: Proceed[Exchange]) -> Response:
+        """The second request goes now: nothing holds it back."""
+        self.hedged_after = time.monotonic() - self._began
+        return proceed(exchange)
 
     def _copy(self) -> Exchange:
         """The same exchange for another thread, within what the attempt has left."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from requests import Response
 
+from ..journal import told_seconds
 from ..pipeline import Exchange, Proceed
 from ..refusals import RateLimited
 from ..terms import RateLimit
@@ -90,7 +91,7 @@ class RateLimiter:
         def refusal(seconds: float | None) -> RateLimited:
             return RateLimited(
                 f"{place} is asked no more often than {terms.rate}: "
-                f"the next one may go in {seconds or 0.0:.3g} s",
+                f"the next one may go in {told_seconds(seconds or 0.0)}",
                 place=place,
                 retry_after=seconds,
             )

@@ -28,6 +28,8 @@ class Attempt:
         opened: whether that circuit is open since then.
         decision: what was made of a failure, such as "again in 0.50 s"; else empty.
         delay: seconds that were waited after it.
+        hedged: seconds after which a second request was sent beside it; None: none was.
+        hedge_won: whether it was that one that brought the answer.
         bytes_sent, bytes_received: of the bodies, decoded; None where nobody knows.
         endpoint: its name among those of the breakers; else empty.
         connection: number of the connection that it used, in the order in which the session has
@@ -44,6 +46,8 @@ class Attempt:
     breaker = endpoint = decision = ""
     opened = False
     delay = 0.0
+    hedged: float | None = None
+    hedge_won = False
     bytes_received: int | None = None
     _told: Any = ()
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from .rows import told_time
+from .rows import told_hedge, told_time
 
 __all__ = ["Axis", "Bar", "Plan", "said", "spread"]
 
@@ -90,6 +90,8 @@ def _attempt(names: _Names, call: dict[str, Any], attempt: dict[str, Any]) -> Ba
     notes = [f"attempt {attempt['number']}: {outcome}", told_time(attempt["seconds"])]
     if attempt["waited"] >= 0.001:
         notes.append(f"waited {told_time(attempt['waited'])} before")
+    if attempt["hedged"] is not None:
+        notes.append(told_hedge(attempt))
     if attempt["decision"]:
         notes.append(attempt["decision"])
     lane = names.of(attempt)

@@ -16,6 +16,7 @@ _CHAR = 6.9  # width of a character of the text, about
 _COLOURS = {
     "cache": DULL, "following": FOLLOWS, "queue": DULL, "lookup": "#1f9e89", "connect": POOR,
     "tls": "#b3589a", "send": "#5b8def", "server": GOOD, "body": KNOWN, "sleep": DULL,
+    "hedge": FOLLOWS,
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from http.client import responses
 from typing import Any, NamedTuple
 
-__all__ = ["Row", "caption", "facts", "rows", "told_bytes", "told_time"]
+__all__ = ["Row", "caption", "facts", "rows", "told_bytes", "told_hedge", "told_time"]
 
 _LEAST = 0.001  # part of the whole that is worth a line
 
@@ -40,6 +40,8 @@ def rows(told: dict[str, Any]) -> Iterator[Row]:
         yield Row(label, "attempt", began, attempt["seconds"], _noted(attempt, note))
         for row in _phases(_worth_a_line(attempt["phases"], least)):
             yield row._replace(label=f"  {row.label}")
+        if (hedged := attempt["hedged"]) is not None:
+            yield Row("  hedge", "hedge", began + hedged, max(0.0, attempt["seconds"] - hedged))
         between = [_cut(one, ended) for one in between if one["at"] + one["seconds"] > ended]
     yield from _phases(between)
 
@@ -82,9 +84,17 @@ def _noted(attempt: dict[str, Any], outcome: str) -> str:
         notes.append(f"circuit {attempt['breaker'].replace('_', '-')}")
     if attempt["opened"]:
         notes.append("opens the circuit")
+    if attempt["hedged"] is not None:
+        notes.append(told_hedge(attempt))
     if attempt["decision"]:
         notes.append(attempt["decision"])
     return ", ".join(notes)
+
+
+def told_hedge(attempt: dict[str, Any]) -> str:
+    """That a second request went beside it."""
+    won = ", which won" if attempt["hedge_won"] else ""
+    return f"hedged after {told_time(attempt['hedged'])}{won}"
 
 
 def caption(told: dict[str, Any]) -> str:
@@ -118,7 +128,7 @@ def facts(told: dict[str, Any]) -> list[tuple[str, str]]:
 
 def told_time(seconds: float) -> str:
     """In the unit that suits."""
-    if seconds >= 1:
+    if seconds >= 0.9995:
         return f"{seconds:.2f} s"
     return f"{1e3 * seconds:.3g} ms" if seconds >= 0.001 else f"{1e6 * seconds:.0f} µs"
 
@@ -127,4 +137,4 @@ def told_bytes(count: int) -> str:
     """In the unit that suits."""
     if count < 1000:
         return f"{count} B"
-    return f"{count / 1e3:.3g} kB" if count < 1e6 else f"{count / 1e6:.3g} MB"
+    return f"{count / 1e3:.3g} kB" if count < 999.5e3 else f"{count / 1e6:.3g} MB"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..forks import importing
-from ..journal import masked_url
+from ..journal import masked_url, told_seconds
 from .trace import Trace
 
 __all__ = ["Recent", "Timeline"]
@@ -63,7 +63,7 @@ class Timeline:
         return self.svg
 
     def __repr__(self) -> str:
-        return f"<Timeline [{len(self)} calls in {self.seconds:.3g} s]>"
+        return f"<Timeline [{len(self)} calls in {told_seconds(self.seconds)}]>"
 
 
 def _told(one: Recent, start: float) -> dict[str, Any]:
@@ -98,4 +98,6 @@ def _attempted(trace: Trace, attempt: Any, start: float) -> dict[str, Any]:
         "state": attempt.state,
         "connection": attempt.connection,
         "decision": attempt.decision,
+        "hedged": attempt.hedged,
+        "hedge_won": attempt.hedge_won,
     }

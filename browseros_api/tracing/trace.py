@@ -36,8 +36,7 @@ class Trace:
         method: of the call.
         cache: ``"hit"``, ``"stale"``, ``"revalidated"``, ``"miss"``, ``"bypass"`` or ``"off"``.
         cache_reason: why, in one sentence.
-        dedup: ``"leader"`` (others got the same), ``"follower"`` (of a leader) or ``"none"``.
-        followers: how many followed.
+        dedup: ``"leader"`` (of ``followers`` that got the same), ``"follower"`` or ``"none"``.
         attempts: the requests that were made for it, in their order.
         status: of the answer; None: it has none.
         error: name of the class of what was raised instead.
@@ -212,6 +211,8 @@ class Trace:
             "opened": one.opened,
             "decision": one.decision,
             "delay": one.delay,
+            "hedged": one.hedged,
+            "hedge_won": one.hedge_won,
             "bytes_sent": one.bytes_sent,
             "bytes_received": one.bytes_received,
             "http_version": f"HTTP/{one.version / 10}" if isinstance(one.version, int) else "",

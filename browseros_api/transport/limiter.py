@@ -6,6 +6,7 @@ import threading
 from collections import deque
 
 from ..errors import PoolTimeout
+from ..journal import told_seconds
 
 __all__ = ["Lease", "Limiter"]
 
@@ -134,8 +135,8 @@ class Limiter:
         else:
             setting, limit, used = "max_connections", self.total, self.in_use
         return (
-            f"no connection to {host} became free within {seconds:.3g} s: {used} of {limit} "
-            f"({setting}) are in use and {len(self._waiting)} more calls wait; "
+            f"no connection to {host} became free within {told_seconds(seconds)}: "
+            f"{used} of {limit} ({setting}) are in use and {len(self._waiting)} more calls wait; "
             f"raise {setting} or pool_timeout, and close streamed responses"
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from requests import PreparedRequest
 
 from ..errors import ConnectTimeout, ReadTimeout
-from ..journal import masked_url
+from ..journal import masked_url, told_seconds
 from .watch import Watch
 
 __all__ = ["overdue"]
@@ -16,5 +16,7 @@ def overdue(
 ) -> ReadTimeout | ConnectTimeout:
     """An error of that ``kind``."""
     seconds = watch.seconds
-    said = "was cut short" if seconds is None else f"took longer than {seconds:.3g} s in total"
+    said = (
+        "was cut short" if seconds is None else f"took longer than {told_seconds(seconds)} in total"
+    )
     return kind(f"{request.method} {masked_url(request.url or '')} {said}", request=request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import ssl
@@ -92,6 +93,34 @@ def test_a_second_request_overtakes_a_slow_one(
         hold.set()
         assert_clean(session, api_server)
         assert session.get(api_server.url("/x")).json() == "quick"
+
+
+def test_a_trace_tells_of_the_second_request(api_server: ApiServer, hold: threading.Event) -> None:
+    api_server.script("/x", Reply(json=1), Reply(hold=hold), Reply(json=2))
+    with Session(hedge=0.05) as session:
+        url = api_server.url("/x")
+        quick, slow = (session.get(url, use_cache=False).trace for _ in range(2))
+    assert (quick.attempts[0].hedged, quick.attempts[0].hedge_won) == (None, False)
+    assert slow.attempts[0].hedged >= 0.05
+    assert slow.attempts[0].hedge_won
+    told = slow.to_dict()["attempts"][0]
+    assert (told["hedged"], told["hedge_won"]) == (slow.attempts[0].hedged, True)
+    assert re.search(r"hedged after [\d.]+ m?s, which won", str(slow))
+    assert re.search(r"^  hedge +[\d.]+ m?s", str(slow), re.MULTILINE)
+    assert ">hedge</text>" in slow._repr_html_()
+    assert "which won" in session.timeline().svg
+    assert str(quick).count("hedge") == 0
+
+
+def test_a_hedge_that_was_held_back_is_none_in_the_trace(
+    api_server: ApiServer, hold: threading.Event
+) -> None:
+    api_server.script("/x", Reply(json=1, delay=0.3))
+    with Session(hedge=0.05, retry_budget=RetryBudget(reserve=1)) as session:
+        assert session.engine.budget is not None
+        assert session.engine.budget.spend(api_server.url("/x"))
+        trace = session.get(api_server.url("/x")).trace
+    assert (trace.attempts[0].hedged, trace.attempts[0].hedge_won) == (None, False)
 
 
 def test_the_first_request_may_win_all_the_same(

@@ -15,6 +15,7 @@ import requests
 
 from browseros_api import Session
 from browseros_api.testing import ApiServer, Reply
+from browseros_api.tracing.rows import told_bytes, told_time
 from browseros_api.tracing.trace import Trace
 from browseros_api.tracing.waterfall import drawn
 
@@ -208,3 +209,25 @@ def test_the_times_of_an_entry_add_up(trace: Trace) -> None:
         assert entry["time"] == pytest.approx(sum(value for value in timings.values() if value > 0))
         assert entry["timings"]["send"] >= 0
         assert entry["timings"]["wait"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (2e-5, "20 µs"),
+        (0.0012, "1.2 ms"),
+        (0.9994, "999 ms"),
+        (0.9996, "1.00 s"),
+        (75.0, "75.00 s"),
+    ],
+)
+def test_times_are_told_in_the_unit_that_suits(seconds: float, told: str) -> None:
+    assert told_time(seconds) == told
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [(999, "999 B"), (1234, "1.23 kB"), (999_400, "999 kB"), (999_600, "1 MB"), (2e6, "2 MB")],
+)
+def test_sizes_are_told_in_the_unit_that_suits(count: int, told: str) -> None:
+    assert told_bytes(count) == told
