@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import logging
+import socket
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -168,7 +169,7 @@ def _exchange(
             sock.sendall(piece)
         was_sent = True
         turn("server")
-        if sock.gettimeout() != read:
+        if not isinstance(sock, socket.socket) or sock.gettimeout() != read:  # pyOpenSSL's has none
             sock.settimeout(read)
         received = sock.recv(_AT_ONCE)
     except Exception as error:
