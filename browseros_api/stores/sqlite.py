@@ -173,13 +173,15 @@ class SQLiteShelf:
 
     def release(self, key: str, holder: str, *, is_kept: bool) -> bool:
         """``holder`` has asked; whether it was still leading."""
-        query = (
-            "UPDATE leases SET holder = NULL, until = ? WHERE key = ? AND holder = ? AND until > ?"
+        # One that is over is gone: whoever looks may have read his clock before it was.
+        change = (
+            "DELETE FROM leases" if is_kept else "UPDATE leases SET holder = NULL, until = :end"
         )
+        query = f"{change} WHERE key = :key AND holder = :holder AND until > :now"
 
         def work(database: sqlite3.Connection) -> bool:
             now = self._now()
-            values = (now if is_kept else now + IN_VAIN, key, holder, now)
+            values = {"key": key, "holder": holder, "now": now, "end": now + IN_VAIN}
             return database.execute(query, values).rowcount > 0
 
         return self._unless_busy(lambda: self._write(work), otherwise=False)

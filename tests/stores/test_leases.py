@@ -114,6 +114,25 @@ def test_who_has_waited_for_the_file_goes_by_the_time_at_which_its_turn_comes(
     assert turn(second, "y") is Turn.LEAD  # and looks whether it is there, before it asks
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_a_lease_that_ends_while_somebody_looks_was_not_in_vain(
+    opened: Opener, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = opened(), opened()
+    assert turn(first, "x") is Turn.LEAD
+    shelf: Any = cast(Any, second)._shelf._shelf
+
+    def read_before_it_ended() -> float:
+        monkeypatch.undo()
+        read = clock()
+        clock.tick(1.0)
+        assert first.release(A, "x", is_kept=True)
+        return read
+
+    monkeypatch.setattr(shelf, "_now", read_before_it_ended)
+    assert turn(second, "y") is Turn.LEAD
+
+
 @shared
 def test_leases_are_no_answers(store: Store) -> None:
     turn(store, "x")
