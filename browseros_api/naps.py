@@ -9,7 +9,7 @@ from time import monotonic
 
 from .forks import reset_in_child
 
-__all__ = ["nap", "now", "replaced", "skip", "wall"]
+__all__ = ["instead_of_naps", "nap", "now", "replaced", "skip", "wall"]
 
 _skipped = 0.0
 _lock = threading.Lock()
@@ -40,6 +40,11 @@ def nap(seconds: float, closing: threading.Event) -> bool:
         return closing.wait(seconds)
     instead(seconds)
     return closing.is_set()
+
+
+def instead_of_naps() -> Callable[[float], object] | None:
+    """What is called where there would be a sleep, if a test has replaced that."""
+    return _instead
 
 
 def replaced(instead: Callable[[float], object] | None) -> Callable[[float], object] | None:

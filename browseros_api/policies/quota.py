@@ -121,6 +121,8 @@ class Quota:
         """When little is left, it is spread over the time that is left."""
         due = now
         for window in self._windows.values():
+            if window.is_presumed:  # nobody has said how long it is
+                continue
             left = window.remaining - len(self.flying)
             if left <= self._low * window.limit and window.until > now:
                 gap = (window.until - max(now, self._paced)) / (left + 1)

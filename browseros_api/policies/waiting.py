@@ -14,6 +14,7 @@ from contextlib import suppress
 from weakref import WeakSet
 
 from ..errors import ClientClosed
+from ..naps import instead_of_naps, now
 
 __all__ = ["Hall", "Line", "Perhaps", "TooLong"]
 
@@ -47,6 +48,12 @@ class Hall:
         self.is_closed = False
         self._lines: WeakSet[Line] = WeakSet()
         self._lock = threading.Lock()
+
+    def passing(self) -> Callable[[float], object] | None:
+        """What lets time pass; None: it passes by itself."""
+        if self.sleep is None and self.clock is now:  # another clock would stand still
+            return instead_of_naps()
+        return self.sleep
 
     def line(self) -> Line:
         """One more."""
@@ -134,8 +141,9 @@ class Line:
     def _rest(self, turn: threading.Event, seconds: float, until: float | None) -> None:
         hall = self._hall
         if not hall.is_closed:
-            if hall.sleep is not None and seconds < math.inf and not isinstance(seconds, Perhaps):
-                hall.sleep(seconds)
+            is_known = seconds < math.inf and not isinstance(seconds, Perhaps)
+            if is_known and (sleep := hall.passing()) is not None:
+                sleep(seconds)
             else:
                 left = math.inf if until is None else max(0.0, until - hall.clock())
                 turn.wait(min(left, seconds, _GLANCE))

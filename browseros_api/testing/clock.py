@@ -43,6 +43,8 @@ class FakeClock:
         self._pass(seconds, self.slept)
 
     def _pass(self, seconds: float, record: list[float] | None = None) -> None:
+        if not isinstance(seconds, (int, float)):
+            raise TypeError(f"seconds must be a number, not {seconds!r}")
         if not seconds >= 0:
             raise ValueError(f"seconds must be 0 or more, not {seconds!r}")
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 from collections import Counter
@@ -40,7 +41,8 @@ def chaos(
         close      it is closed without an answer
         truncate   the body ends too early
         garbage    the answer is not HTTP
-        503, 429   the answer has that status
+        503        the answer has that status
+        429        the same, and no function of the server's is asked
         delay      the answer comes ``delay`` seconds later
 
     Which request fares how follows from the ``seed``, the method, the URL, and how often that was
@@ -50,6 +52,8 @@ def chaos(
         raise ValueError(f"rate must be a number from 0 to 1, not {rate!r}")
     if isinstance(faults, str) or not faults or not {*faults} <= {*FAULTS}:
         raise ValueError(f"faults must be some of {', '.join(FAULTS)}, not {faults!r}")
+    if isinstance(delay, bool) or not isinstance(delay, (int, float)) or not 0 <= delay < math.inf:
+        raise ValueError(f"delay must be 0 seconds or more, not {delay!r}")
     if not hasattr(target, "script") and not hasattr(target, "adapters"):
         raise TypeError(f"target must be an ApiServer or a requests.Session, not {target!r}")
     return Chaos(target, rate=rate, faults=faults, seed=seed, delay=delay)

@@ -30,7 +30,7 @@ class Sleeps:
 
 @contextmanager
 def no_sleep() -> Iterator[Sleeps]:
-    """Inside, no session or client waits between attempts, whenever it was made::
+    """Inside, no session or client waits between attempts or for a rate, whenever it was made::
 
         with no_sleep() as sleeps:
             client.get("/flaky")

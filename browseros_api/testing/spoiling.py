@@ -32,7 +32,12 @@ SPOILERS: dict[str, Callable[[Reply], Reply]] = {
 
 
 def spoiled(reply: Reply | Handler, fault: str, *, delay: float) -> Reply | Handler:
-    """What is answered instead of ``reply``; a function is asked first, as if nothing happened."""
+    """What is answered instead of ``reply``; a function is asked first, as if nothing happened.
+
+    But for a 429, which says that nothing was done: whoever gets it may ask again, by POST too.
+    """
+    if fault == "429":
+        return Reply(429)
     if not isinstance(reply, Reply):
         return partial(_asked, reply, fault, delay)
     if fault == "delay":

@@ -34,7 +34,7 @@ class Dialer:
     """Opens a socket to ``host`` and ``port``, until the instant ``until`` at the latest.
 
     Whatever is remembered of a name is forgotten as soon as none of its addresses answers; if the
-    system then names others, those are tried too.
+    system then names others, those are tried too.  The one that answers is the first next time.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Dialer:
         known = self._dns.recall(host, port, family)
         if known is not None:
             try:
-                return self._first_open(known)
+                return self._preferred(host, port, family, known)
             except OSError:
                 self._dns.forget(host, port, family)
                 fresh = self._ask(host, port, family)
@@ -66,10 +66,20 @@ class Dialer:
         else:
             fresh = self._ask(host, port, family)
         try:
-            return self._first_open(fresh)
+            return self._preferred(host, port, family, fresh)
         except OSError:
             self._dns.forget(host, port, family)
             raise
+
+    def _preferred(
+        self, host: str, port: int, family: int, addresses: list[Address]
+    ) -> socket.socket:
+        # Or one that swallows everything, as IPv6 does on many a network, would cost its share of
+        # the time again for each connection.
+        sock, address = self._first_open(addresses)
+        if address != addresses[0]:
+            self._dns.prefer(host, port, family, address)
+        return sock
 
     def _ask(self, host: str, port: int, family: int) -> list[Address]:
         turn("lookup")
@@ -77,11 +87,11 @@ class Dialer:
         turn("connect")
         return addresses
 
-    def _first_open(self, addresses: list[Address]) -> socket.socket:
+    def _first_open(self, addresses: list[Address]) -> tuple[socket.socket, Address]:
         waiting = len(addresses)
         for address in addresses:
             try:
-                return self._open(address, self._share(waiting))
+                return self._open(address, self._share(waiting)), address
             except OSError:
                 waiting -= 1
                 if not waiting:

@@ -90,6 +90,14 @@ class DnsCache:
         with self._lock:
             return self._find(name, now)
 
+    def prefer(self, host: str, port: int, family: int, address: Address) -> None:
+        """Begin with this one next time, as long as the name is remembered."""
+        name = (host.lower(), port, family)
+        with self._lock:
+            if name in self._known:
+                expiry, known = self._known[name]
+                self._known[name] = (expiry, sorted(known, key=lambda one: one != address))
+
     def forget(self, host: str, port: int, family: int = socket.AF_UNSPEC) -> None:
         """Let the next question about ``host`` be asked anew."""
         with self._lock:

@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from browseros_api import ConnectTimeout
+from browseros_api.transport.dial import Dialer
 from tests.faults.hostile import HostileServer
 from tests.faults.witness import (
     LONGEST,
@@ -25,9 +26,27 @@ from tests.faults.witness import (
 
 ATTEMPTS = 1 + RETRIES
 NAME = "api.example.test"
+STREAM = socket.SOCK_STREAM
 NOBODY = "127.0.0.9"  # an address of this machine at which nobody listens
 
 both_methods = pytest.mark.parametrize("method", ["GET", "POST"])
+
+
+@contextlib.contextmanager
+def full(listener: socket.socket) -> Iterator[int]:
+    """A port that accepts nobody: whoever comes has to wait."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(listener)
+        for _ in range(16):
+            caller = stack.enter_context(socket.socket(listener.family))
+            caller.settimeout(0.2)
+            try:
+                caller.connect(listener.getsockname())
+            except TimeoutError:
+                break
+        else:
+            pytest.skip("this system lets any number of callers wait in line")
+        yield listener.getsockname()[1]
 
 
 # -- names -----------------------------------------------------------------------------------------
@@ -44,8 +63,7 @@ def lead(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], list[str]
             if host != NAME:
                 return list(known(host, port, *others, **more))
             asked.append(host)
-            kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
-            return [(*kind, (address, port)) for address in to(len(asked))]
+            return [told for one in to(len(asked)) for told in known(one, port, type=STREAM)]
 
         known = socket.getaddrinfo
         monkeypatch.setattr(socket, "getaddrinfo", look_up)
@@ -116,6 +134,39 @@ def test_a_name_with_a_dead_address_first_costs_no_attempt(
 
 
 @both_methods
+def test_ipv6_that_swallows_everything_costs_no_attempt_and_its_share_of_the_time_only_once(
+    method: str,
+    lead: Callable[[Callable[[int], list[str]]], list[str]],
+    hostile: HostileServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[str] = []
+    shares: list[float] = []
+    usual = Dialer._open
+
+    def note(self: Any, address: Any, timeout: Any) -> Any:
+        tried.append(address[4][0])
+        shares.append(timeout)
+        return usual(self, address, timeout)
+
+    try:
+        hole = socket.create_server(("::1", hostile.port), family=socket.AF_INET6, backlog=0)
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    monkeypatch.setattr(Dialer, "_open", note)
+    lead(lambda _: ["::1", "127.0.0.1"])
+    with full(hole), ours(timeout=(4.0, 5.0)) as session:
+        url = hostile.url("echo", token := hostile.token(), host=NAME)
+        for _ in range(3):
+            assert call(session, method, url).is_a(200)
+            session.close()  # the next one has to connect anew
+        assert hostile.hits(token) == 3
+        assert_clean(session, calls=3, hits=3)
+    assert tried == ["::1", *["127.0.0.1"] * 3]
+    assert 1 <= shares[0] <= 2
+
+
+@both_methods
 def test_a_name_whose_address_flaps_is_found_again(
     method: str, lead: Callable[..., list[str]], hostile: HostileServer
 ) -> None:
@@ -163,20 +214,8 @@ def test_a_port_where_nobody_is_is_tried_again(method: str) -> None:
 
 @pytest.fixture
 def full_port() -> Iterator[int]:
-    """A port that accepts nobody: whoever comes has to wait."""
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        address = listener.getsockname()
-        for _ in range(16):
-            caller = stack.enter_context(socket.socket())
-            caller.settimeout(0.2)
-            try:
-                caller.connect(address)
-            except TimeoutError:
-                break
-        else:
-            pytest.skip("this system lets any number of callers wait in line")
-        yield address[1]
+    with full(socket.create_server(("127.0.0.1", 0), backlog=0)) as port:
+        yield port
 
 
 @both_methods

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.fuzz.seeds import SEEDS
 from tests.fuzz.targets import TARGETS
 
 WORDS = st.sampled_from(
@@ -51,3 +52,19 @@ INPUTS = st.lists(WORDS | st.binary(max_size=6), max_size=12).map(b"".join) | st
 @given(data=INPUTS)
 def test_whatever_comes_it_is_read_or_refused(name: str, data: bytes) -> None:
     TARGETS[name](data)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@given(chosen=st.data(), other=INPUTS)
+def test_so_it_is_with_what_is_almost_ordinary(
+    name: str, chosen: st.DataObject, other: bytes
+) -> None:
+    seed = chosen.draw(st.sampled_from(SEEDS[name]))
+    begin, end = sorted(chosen.draw(st.tuples(*[st.integers(0, len(seed))] * 2)))
+    TARGETS[name](seed[:begin] + other + seed[end:])
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_is_ordinary_is_read(name: str) -> None:
+    """Or the fuzzers, who begin with it, would never come beyond what refuses."""
+    assert [seed for seed in SEEDS[name] if not TARGETS[name](seed)] == []

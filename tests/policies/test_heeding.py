@@ -102,6 +102,12 @@ def test_after_its_time_one_goes_first_and_tells_how_it_is_now(desk: Desk) -> No
     assert len(desk.tickets()) == 4
 
 
+def test_who_goes_first_does_so_at_once_though_nobody_has_told_the_limit(desk: Desk) -> None:
+    desk.hear(0, 30.0)
+    desk.clock.tick(30.0)
+    assert [ticket.due for ticket in desk.tickets()] == [desk.clock()]
+
+
 def test_if_that_takes_long_no_more_follow_than_there_were_before(desk: Desk) -> None:
     desk.hear(0, 30.0, limit=5)
     desk.clock.tick(30.0)

@@ -78,6 +78,24 @@ def test_functions_are_asked_as_if_nothing_happened(api_server: ApiServer) -> No
     assert requests.get(api_server.url("/x?n=1"), timeout=10).json() == ["1"]
 
 
+def test_a_429_has_done_nothing_so_that_a_post_may_be_made_again(
+    api_server: ApiServer, chaos: Callable[..., Chaos], no_sleep: Any
+) -> None:
+    done: list[str] = []
+
+    def act(received: Received) -> Reply:
+        done.append(received.body.decode())
+        return Reply(json={})
+
+    api_server.route("/x", act, method="POST")
+    wild = chaos(rate=0.5, faults=["429"], seed=1)
+    with Session(max_retries=20, retry_budget=None) as session:
+        for n in range(20):
+            assert session.post(api_server.url("/x"), data=str(n)).ok
+    assert wild.faults
+    assert done == [str(n) for n in range(20)]
+
+
 @pytest.mark.parametrize("reply", [Reply(204), Reply(raw=b"HTTP/1.1 200 OK\r\n\r\n")])
 def test_what_has_no_body_is_cut_short_otherwise(api_server: ApiServer, reply: Reply) -> None:
     api_server.route("/x", reply)
@@ -132,6 +150,12 @@ def test_a_fixture_can_be_of_a_session(api_server: ApiServer, chaos: Callable[..
 def test_a_rate_that_is_none_is_refused(rate: Any) -> None:
     with pytest.raises(ValueError, match="rate must be"):
         chaos(requests.Session(), rate=rate)
+
+
+@pytest.mark.parametrize("delay", [-0.1, float("nan"), float("inf"), "1", None, True])
+def test_a_delay_that_is_none_is_refused(delay: Any) -> None:
+    with pytest.raises(ValueError, match="delay must be"):
+        chaos(requests.Session(), delay=delay)
 
 
 @pytest.mark.parametrize("faults", [[], ["flood"], "reset"])

@@ -42,6 +42,13 @@ def test_a_clock_never_runs_backwards(seconds: float) -> None:
     assert (clock(), clock.slept) == (1000.0, [])
 
 
+def test_seconds_are_a_number() -> None:
+    clock = FakeClock()
+    for let_pass in (clock.tick, clock.sleep):
+        with pytest.raises(TypeError, match="seconds must be a number"):
+            let_pass("1")  # type: ignore[arg-type]
+
+
 @pytest.mark.usefixtures("restless")
 def test_no_thread_s_sleep_is_lost() -> None:
     clock = FakeClock(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -52,6 +53,36 @@ def test_who_has_a_clock_or_a_sleep_of_its_own_goes_by_these(
     with Session(clock=fake_clock, sleep=fake_clock.sleep, random=lambda: 0.5) as session:
         assert session.get(api_server.url("/x")).ok
     assert fake_clock.slept == [1.0]
+    assert no_sleep.slept == []
+
+
+def test_a_rate_is_kept_to_and_not_waited_for(api_server: ApiServer, no_sleep: Sleeps) -> None:
+    pytest.importorskip("limits")
+    with Session(rate_limit="2/minute") as session:
+        for n in range(5):
+            assert session.get(api_server.url("/x"), params={"n": n}).ok
+    assert 60 < sum(no_sleep.slept) <= 120
+
+
+def test_what_a_server_announces_is_kept_to_and_not_waited_for(
+    api_server: ApiServer, no_sleep: Sleeps
+) -> None:
+    told = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "30"}
+    api_server.script("/x", Reply(json=1, headers=told), Reply(json=2))
+    with Session(heed_limits=True) as session:
+        assert session.get(api_server.url("/x?n=1")).json() == 1
+        assert session.get(api_server.url("/x?n=2")).json() == 2
+    (slept,) = no_sleep.slept
+    assert 29 < slept <= 30
+
+
+def test_a_clock_of_ones_own_does_not_stand_still_for_a_rate(
+    api_server: ApiServer, no_sleep: Sleeps
+) -> None:
+    pytest.importorskip("limits")
+    with Session(rate_limit="1/second", clock=time.monotonic) as session:
+        for n in range(2):
+            assert session.get(api_server.url("/x"), params={"n": n}).ok
     assert no_sleep.slept == []
 
 
