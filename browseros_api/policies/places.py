@@ -8,7 +8,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
-from ..pipeline import Exchange
+from ..deadlines import late
+from ..errors import NEVER_SENT
+from ..pipeline import Call, Exchange
 from ..refusals import LimitExceeded, RateLimited
 from .waiting import Ask, Hall, Line, TooLong
 
@@ -105,7 +107,8 @@ class Door:
         """Come back when ``ask`` lets the request go; it has ``wait`` seconds, or what it can wait.
 
         A spare one never waits.  Whatever ``refusal`` makes of the seconds that it would have to
-        wait, if they are known, is raised where that is too long.
+        wait, if they are known, is raised where that is too long; where nobody knew it before the
+        deadline of the call had passed, ``DeadlineExceeded``.
         """
         call, clock, since, hold = exchange.call, self.hall.clock, math.inf, self._hold
         until, wait = call.deadline, self._wait if wait is None else wait
@@ -128,6 +131,9 @@ class Door:
         except TooLong as no:
             with self._counting:
                 self.refusals += not exchange.is_spare  # without it all goes on
+            if no.seconds == math.inf and not exchange.is_spare and _is_late(call, clock):
+                told = f" in attempt {exchange.attempt}, waiting in line"
+                raise late(call, told, NEVER_SENT, request=exchange.request) from None
             error = refusal(no.seconds if no.seconds < math.inf else None)
             error.request = exchange.request
             raise error from None
@@ -143,6 +149,10 @@ class Door:
         """Let the request wait to this instant of the clock, or until the client is closed."""
         clock, line = self.hall.clock, self.hall.line()  # its own: others wake at other times
         self.enter(exchange, line, lambda _: until - clock(), refusal=LimitExceeded)
+
+
+def _is_late(call: Call, clock: Callable[[], float]) -> bool:
+    return call.deadline is not None and clock() >= call.deadline
 
 
 def patience(wait: bool | float) -> float | None:
