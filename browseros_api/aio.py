@@ -200,7 +200,7 @@ class EnhancedAPIClient(Seen, Verbs[Coroutine[Any, Any, Any]]):
         source = Source(results)
         try:
             while (one := await desk_here().result(self._team, source.take)) is not END:
-                yield one
+                yield await one if isawaitable(one) else one  # of a fallback
         finally:
             source.close()
 

@@ -39,17 +39,19 @@ def whole(name: str, value: object, *, least: int) -> int:
 
 def at_least(name: str, value: object, *, least: float = 0.0) -> float:
     """``value`` as a float if it is a finite number of at least ``least``."""
-    seconds = _number(name, value)
-    if not math.isfinite(seconds) or seconds < least:
-        raise ValueError(f"{name} must be a finite number of at least {least:g}, not {value!r}")
-    return seconds
+    allowed = f"a finite number of at least {least:g}"
+    number = _number(name, value, allowed=allowed)
+    if not math.isfinite(number) or number < least:
+        raise ValueError(f"{name} must be {allowed}, not {value!r}")
+    return number
 
 
 def duration(name: str, value: object, *, optional: bool = True) -> float | None:
     """``value`` as positive, finite seconds; ``None`` (no bound) passes where it is optional."""
     if value is None and optional:
         return None
-    seconds = _number(name, value, or_none=optional)
+    allowed = "a number of seconds or None" if optional else "a number of seconds"
+    seconds = _number(name, value, allowed=allowed)
     if not math.isfinite(seconds) or seconds <= 0:
         allowed = "positive and finite, or None" if optional else "positive and finite"
         raise ValueError(f"{name} must be {allowed}, not {value!r}")
@@ -58,9 +60,8 @@ def duration(name: str, value: object, *, optional: bool = True) -> float | None
     return seconds
 
 
-def _number(name: str, value: object, *, or_none: bool = False) -> float:
+def _number(name: str, value: object, *, allowed: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        allowed = "a number of seconds or None" if or_none else "a number of seconds"
         raise TypeError(f"{name} must be {allowed}, not {value!r}")
     try:
         return float(value)

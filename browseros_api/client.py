@@ -193,10 +193,10 @@ class EnhancedAPIClient(ManyCalls, Remembers, Watched, Verbs[Any]):
         """What happened to the last call that this thread has made with this client."""
         return self._latest.trace
 
-    def _made(self, call: Call) -> Any:
+    def _made(self, call: Call, ask: Callable[[], Any] | None = None) -> Any:
         self._check_open()
         try:
-            return self._useful(self._session.perform(call), call)
+            return self._useful(self._session.perform(call), call) if ask is None else ask()
         except RequestException as error:
             self._latest.of_error(error)
             if not has_fallback(call, error):

@@ -29,7 +29,7 @@ class ManyCalls:
     _crew: Crew
     _check_open: Callable[[], None]
     _planned: Callable[..., Call]
-    _made: Callable[[Call], Any]
+    _made: Callable[..., Any]
     _useful: Callable[[Response, Call], Any]
     _base: Base
     get: Callable[..., Any]
@@ -87,7 +87,11 @@ class ManyCalls:
 
     def _kept(self, kept: Checkpoint, endpoint: str, **arguments: Any) -> Any:
         call = self._planned("GET", endpoint, **arguments)
-        return kept.answer(call, partial(self.get, endpoint, **arguments))
+
+        def ask() -> Any:
+            return self._useful(self.session.perform(call), call)
+
+        return self._made(call, partial(kept.answer, call, ask))  # a fallback is no answer
 
     def paginate(
         self, endpoint: str, *, next: str | Callable[[Any], Any] = "link",

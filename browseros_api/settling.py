@@ -117,6 +117,7 @@ def _check_kinds(settings: Any) -> None:
 def _refuse_contradictions(settings: Any) -> None:
     """What was asked for must be possible together; a default gives way to what was asked."""
     _refuse_late_hedges(settings)
+    _refuse_long_waits(settings)
     defaults = {field.name: field.default for field in fields(settings)}
     for low, high in _ORDERED:
         least, most = _value(settings, low), _value(settings, high)
@@ -138,3 +139,14 @@ def _refuse_late_hedges(settings: Any) -> None:
         most = getattr(settings, name)
         if after is not None and most is not None and after >= most:
             raise ValueError(f"hedge ({after:g}) must be less than {name} ({most:g})")
+
+
+def _refuse_long_waits(settings: Any) -> None:
+    most, rates = settings.deadline, settings.rate_limit
+    limits = {name: getattr(settings, name) for name in ("bulkhead", "adaptive_limit")}
+    each = rates.items() if isinstance(rates, dict) else ()
+    limits |= {f"rate_limit[{name!r}]": rate for name, rate in each} or {"rate_limit": rates}
+    for name, terms in limits.items():
+        wait = getattr(terms, "wait", True)
+        if not isinstance(wait, bool) and most is not None and wait > most:
+            raise ValueError(f"{name}.wait ({wait:g}) must not be more than deadline ({most:g})")

@@ -52,6 +52,17 @@ def again(server: ApiServer, path: Path, **options: Any) -> list[Any]:
 # -- what is there is not asked for ----------------------------------------------------------------
 
 
+def test_a_fallback_is_no_answer_and_is_asked_for_again(
+    api_server: ApiServer, client: EnhancedAPIClient, path: Path
+) -> None:
+    api_server.script("/users/1", Reply(500), Reply(json=1))
+    batch = {"endpoints": ["/users/1"], "checkpoint": path, "fallback": {"none": True}}
+    assert list(client.get_many(**batch)) == [{"none": True}]
+    assert lines(path) == []
+    assert list(client.get_many(**batch)) == [1]
+    assert [line["answer"] for line in lines(path)] == [1]
+
+
 def test_a_second_run_asks_for_nothing(
     client: EnhancedAPIClient, api_server: ApiServer, path: Path
 ) -> None:

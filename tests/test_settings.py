@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import math
 import pickle
+import re
 from functools import partial
 from typing import Any
 
@@ -245,6 +246,8 @@ def test_the_checks_say_what_is_allowed() -> None:
         whole("n", 1, least=2)
     with pytest.raises(ValueError, match=r"s must be a finite number of at least 0, not -1"):
         at_least("s", -1)
+    with pytest.raises(TypeError, match=r"s must be a finite number of at least 0, not '1'"):
+        at_least("s", "1")
     with pytest.raises(ValueError, match="s must be positive and finite, or None, not 0"):
         duration("s", 0)
     with pytest.raises(ValueError, match="s must be positive and finite, not 0"):
@@ -318,6 +321,27 @@ def test_terms_that_contradict_a_setting_are_refused_with_both_numbers(
             make(circuit=CircuitTerms(**terms), **options)
         make(circuit=CircuitTerms(**terms))  # of the two, a default gives way
         make(**options)
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "told"),
+    [
+        ("bulkhead", Bulkhead(8, wait=30), "bulkhead.wait"),
+        ("adaptive_limit", AdaptiveLimit(wait=30), "adaptive_limit.wait"),
+        ("rate_limit", RateLimit("1/day", wait=30), "rate_limit.wait"),
+        ("rate_limit", {"*": RateLimit("1/day", wait=30)}, "rate_limit['*'].wait"),
+    ],
+)
+def test_no_limit_lets_a_call_wait_longer_than_its_deadline(
+    name: str, limit: Any, told: str
+) -> None:
+    told = re.escape(f"{told} (30) must not be more than deadline (10)")
+    for make in (Settings, Session):
+        with pytest.raises(ValueError, match=f"^{told}$"):
+            make(deadline=10, **{name: limit})
+        make(deadline=30, **{name: limit})
+        make(**{name: limit})
+    Session(deadline=0.5, bulkhead=8, adaptive_limit=True, rate_limit={"*": "1/day"})
 
 
 def test_a_clients_timeout_must_fit_into_its_deadline() -> None:

@@ -15,9 +15,9 @@ from requests import Response
 
 from ..errors import PoolTimeout
 from ..pipeline import Exchange, Proceed
-from ..refusals import BulkheadFull
+from ..refusals import BulkheadFull, LimitExceeded
 from ..terms import AdaptiveLimit
-from .places import Door, Places, host_of, patience
+from .places import Door, Hold, Places, host_of, left_alone, patience
 from .slots import Slots
 from .waiting import Hall
 
@@ -35,11 +35,19 @@ class Concurrency:
     What waits, waits ``longest`` seconds, unless the terms say otherwise.
     """
 
-    def __init__(self, setting: bool | AdaptiveLimit, *, hall: Hall, longest: float | None) -> None:
+    def __init__(
+        self,
+        setting: bool | AdaptiveLimit,
+        *,
+        hall: Hall,
+        longest: float | None,
+        hold: Hold | None = None,
+    ) -> None:
         terms = setting if isinstance(setting, AdaptiveLimit) else AdaptiveLimit()
         self._clock: Callable[[], float] = hall.clock
         self._hosts: Places[_Host] = Places(lambda: _Host(hall, terms))
-        self.door = Door(hall, wait=longest if terms.wait is True else patience(terms.wait))
+        wait = longest if terms.wait is True else patience(terms.wait)
+        self.door = Door(hall, wait=wait, hold=hold)
 
     def reset_after_fork(self) -> None:
         """In a child: nothing is under way."""
@@ -56,7 +64,9 @@ class Concurrency:
         host = self._hosts.of(name)
         slots = host.slots
 
-        def refusal(_: float | None) -> BulkheadFull:
+        def refusal(held: float | None) -> LimitExceeded:
+            if held is not None:
+                return left_alone(name, held)
             what = f"{slots.in_use} requests to {name} are under way"
             return BulkheadFull(f"{what}, as many as it bears just now", place=name)
 

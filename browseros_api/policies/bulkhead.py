@@ -8,9 +8,9 @@ from functools import partial
 from requests import Response
 
 from ..pipeline import Exchange, Proceed
-from ..refusals import BulkheadFull
+from ..refusals import BulkheadFull, LimitExceeded
 from ..terms import Bulkhead
-from .places import Door, Places, patience
+from .places import Door, Hold, Places, left_alone, patience
 from .slots import Slots
 from .waiting import Hall
 
@@ -32,12 +32,14 @@ class Bulkheads:
         endpoint_of: Namer,
         hall: Hall,
         longest: float | None,
+        hold: Hold | None = None,
     ) -> None:
         terms = setting if isinstance(setting, Bulkhead) else Bulkhead(setting)
         self._endpoint_of = endpoint_of
         self._at_once = terms.at_once
         self._slots: Places[Slots] = Places(lambda: Slots(hall, terms.at_once))
-        self.door = Door(hall, wait=longest if terms.wait is True else patience(terms.wait))
+        wait = longest if terms.wait is True else patience(terms.wait)
+        self.door = Door(hall, wait=wait, hold=hold)
 
     def reset_after_fork(self) -> None:
         """In a child: nothing is under way."""
@@ -50,7 +52,9 @@ class Bulkheads:
         endpoint = self._endpoint_of(request.method or "", request.url or "")
         slots = self._slots.of(endpoint)
 
-        def refusal(_: float | None) -> BulkheadFull:
+        def refusal(held: float | None) -> LimitExceeded:
+            if held is not None:
+                return left_alone(endpoint, held)
             what = f"{self._at_once} requests to {endpoint} are under way"
             return BulkheadFull(f"{what}, as many as may be at once", place=endpoint)
 

@@ -8,20 +8,19 @@ What would have to wait too long is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from requests import Response
 from requests.structures import CaseInsensitiveDict
 
-from ..journal import told_seconds
 from ..pipeline import Exchange, Proceed
-from ..refusals import RateLimited
 from ..terms import Heed
 from ..waits import retry_after
 from .announced import announcements
-from .places import Door, Places, host_of
+from .places import Door, Places, host_of, left_alone
 from .quota import Quota, Ticket
-from .waiting import Hall
+from .waiting import Hall, TooLong
 
 __all__ = ["Heeding"]
 
@@ -37,7 +36,7 @@ _MOST_SCOPES = 4096
 
 
 class Heeding:
-    """What the hosts of a session have said: its step is ``heed``.
+    """What the hosts of a session have said: its steps are ``heed`` and, innermost, ``hear``.
 
     ``wall`` is in seconds since the epoch, for what servers say in such.
     """
@@ -78,16 +77,23 @@ class Heeding:
             if ticket.due > clock():
                 self._spread(exchange, ticket.due)
                 self._wait(exchange, place, quota, lambda _: quota.hold(clock()))
-            response = proceed(exchange)
-            self._learn(exchange, quota, response)
-            return response
+            return proceed(exchange)
         finally:
             quota.flying.discard(ticket)  # in C, so that no interrupt comes before it
             quota.land(ticket)
 
+    def hear(self, exchange: Exchange, proceed: Proceed[Exchange]) -> Response:
+        """Learn from what the server says, before anybody else gets the place of this request."""
+        response = proceed(exchange)
+        self._learn(exchange, response)
+        return response
+
     def hold(self, exchange: Exchange) -> float:
-        """Seconds for which the server has asked to be left alone."""
-        return self._of(exchange)[1].hold(self._hall.clock())
+        """Seconds for which the server has asked to be left alone; too many are not waited for."""
+        seconds = self._of(exchange)[1].hold(self._hall.clock())
+        if seconds > self._terms.longest:
+            raise TooLong(seconds)
+        return seconds
 
     def _of(self, exchange: Exchange) -> tuple[str, Quota]:
         request = exchange.request
@@ -102,12 +108,7 @@ class Heeding:
     def _wait(
         self, exchange: Exchange, place: str, quota: Quota, ask: Callable[[int], float]
     ) -> None:
-        def refusal(seconds: float | None) -> RateLimited:
-            known = "" if seconds is None else f" for another {told_seconds(seconds)}"
-            what = f"{place} lets nothing more through{known}, as it has said"
-            return RateLimited(what, place=place, retry_after=seconds)
-
-        self.door.enter(exchange, quota.line, ask, refusal=refusal)
+        self.door.enter(exchange, quota.line, ask, refusal=partial(left_alone, place))
 
     def _spread(self, exchange: Exchange, due: float) -> None:
         """Until it is due; at once if there is no time for that, since something is left."""
@@ -116,23 +117,22 @@ class Heeding:
             # A line of its own: those behind it are due at other times.
             self.door.nap(exchange, due)
 
-    def _learn(self, exchange: Exchange, quota: Quota, response: Response) -> None:
+    def _learn(self, exchange: Exchange, response: Response) -> None:
         now, wall = self._hall.clock(), self._wall()
         asked = None
         if response.status_code in _REFUSALS:
             asked = retry_after(response.headers.get("Retry-After"), now=wall)
         told = announcements(response.headers, now=wall)
         if told and (scope := response.headers.get(_SCOPE)):
-            quota = self._scoped(exchange, str(scope))
+            self._name_scope(exchange, str(scope))
         if told or asked is not None:
-            quota.learn(told, asked=asked, now=now)
+            self._of(exchange)[1].learn(told, asked=asked, now=now)
 
-    def _scoped(self, exchange: Exchange, scope: str) -> Quota:
+    def _name_scope(self, exchange: Exchange, scope: str) -> None:
         request = exchange.request
         if len(self._scopes) >= _MOST_SCOPES:
             self._scopes.clear()
         self._scopes[self._endpoint_of(request.method or "", request.url or "")] = scope
-        return self._of(exchange)[1]
 
 
 def _who(headers: Mapping[str, Any]) -> int:

@@ -6,6 +6,7 @@ heeding.heed            what the server itself has announced     waiting, spread
 rate_limiter.pace       how often, by the session's own choice   waiting, refusing
 bulkheads.admit         how many at once, to an endpoint         waiting, refusing
 concurrency.adapt       how many at once, as a host bears it     waiting, refusing
+heeding.hear            (what the answer says of that)
 
 What waits for time stands before what holds a place, so that nobody holds one meanwhile.
 """
@@ -72,6 +73,7 @@ class Limits:
 
             asked = settings.heed_limits
             self.heeding = Heeding(asked, endpoint_of=endpoint_of, hall=hall, wall=wall)
+        hold = None if self.heeding is None else self.heeding.hold
         if settings.rate_limit is not None:
             from ..stores.windows import open_windows, rates_of  # noqa: PLC0415
             from .rate_limit import RateLimiter  # noqa: PLC0415
@@ -82,18 +84,21 @@ class Limits:
                 rates_of=rates_of,
                 endpoint_of=endpoint_of,
                 hall=hall,
-                hold=None if self.heeding is None else self.heeding.hold,
+                hold=hold,
             )
         longest = settings.pool_timeout
         if settings.bulkhead is not None:
             from .bulkhead import Bulkheads  # noqa: PLC0415
 
-            most = settings.bulkhead
-            self.bulkheads = Bulkheads(most, endpoint_of=endpoint_of, hall=hall, longest=longest)
+            self.bulkheads = Bulkheads(
+                settings.bulkhead, endpoint_of=endpoint_of, hall=hall, longest=longest, hold=hold
+            )
         if settings.adaptive_limit:
             from .adaptive import Concurrency  # noqa: PLC0415
 
-            self.concurrency = Concurrency(settings.adaptive_limit, hall=hall, longest=longest)
+            self.concurrency = Concurrency(
+                settings.adaptive_limit, hall=hall, longest=longest, hold=hold
+            )
 
     def steps(self) -> list[Step[Exchange]]:
         """Those that are switched on, outermost first."""
@@ -106,6 +111,8 @@ class Limits:
             steps.append(self.bulkheads.admit)
         if self.concurrency is not None:
             steps.append(self.concurrency.adapt)
+        if self.heeding is not None:
+            steps.append(self.heeding.hear)
         return steps
 
     def close(self) -> None:

@@ -8,14 +8,19 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
-from ..pipeline import Exchange
-from ..refusals import LimitExceeded
+from ..deadlines import late
+from ..errors import NEVER_SENT
+from ..journal import told_seconds
+from ..pipeline import Call, Exchange
+from ..refusals import LimitExceeded, RateLimited
 from .waiting import Ask, Hall, Line, TooLong
 
-__all__ = ["MOST_PLACES", "Door", "Place", "Places", "host_of", "patience"]
+__all__ = ["MOST_PLACES", "Door", "Hold", "Place", "Places", "host_of", "left_alone", "patience"]
 
 MOST_PLACES = 1024
 _LOOKED_AT = 8  # places that are asked whether they are idle, when there is one too many
+
+Hold = Callable[[Exchange], float]  # to seconds for which a server has asked to be left alone
 
 
 class Place(Protocol):
@@ -74,13 +79,15 @@ class Places(Generic[P]):
 class Door:
     """How requests get through to the places of one policy: counted, and in time, or refused.
 
+    Who stands in a line while a server asks to be left alone, which ``hold`` tells, stays there.
+
     Attributes:
         waits, refusals: requests that had to wait, and those that were refused.
         seconds: for which they have waited.
     """
 
-    def __init__(self, hall: Hall, *, wait: float | None = None) -> None:
-        self.hall, self._wait = hall, wait
+    def __init__(self, hall: Hall, *, wait: float | None = None, hold: Hold | None = None) -> None:
+        self.hall, self._wait, self._hold = hall, wait, hold
         self.waits = self.refusals = 0
         self.seconds = 0.0
         self._counting = threading.Lock()
@@ -101,9 +108,10 @@ class Door:
         """Come back when ``ask`` lets the request go; it has ``wait`` seconds, or what it can wait.
 
         A spare one never waits.  Whatever ``refusal`` makes of the seconds that it would have to
-        wait, if they are known, is raised where that is too long.
+        wait, if they are known, is raised where that is too long; where nobody knew it before the
+        deadline of the call had passed, ``DeadlineExceeded``.
         """
-        call, clock, since = exchange.call, self.hall.clock, math.inf
+        call, clock, since, hold = exchange.call, self.hall.clock, math.inf, self._hold
         until, wait = call.deadline, self._wait if wait is None else wait
         if exchange.is_spare:
             wait = 0.0
@@ -116,11 +124,17 @@ class Door:
             if call.spent is not None:
                 call.spent.turn("queue")
 
+        def held_or(before: int) -> float:
+            return (0.0 if before or hold is None else hold(exchange)) or ask(before)
+
         try:
-            line.enter(ask, until=until, begin=begin)
+            line.enter(ask if hold is None else held_or, until=until, begin=begin)
         except TooLong as no:
             with self._counting:
                 self.refusals += not exchange.is_spare  # without it all goes on
+            if no.seconds == math.inf and not exchange.is_spare and _is_late(call, clock):
+                told = f" in attempt {exchange.attempt}, waiting in line"
+                raise late(call, told, NEVER_SENT, request=exchange.request) from None
             error = refusal(no.seconds if no.seconds < math.inf else None)
             error.request = exchange.request
             raise error from None
@@ -138,11 +152,22 @@ class Door:
         self.enter(exchange, line, lambda _: until - clock(), refusal=LimitExceeded)
 
 
+def _is_late(call: Call, clock: Callable[[], float]) -> bool:
+    return call.deadline is not None and clock() >= call.deadline
+
+
 def patience(wait: bool | float) -> float | None:
     """Seconds that a term ``wait`` allows; ``None``: any."""
     if isinstance(wait, bool):
         return None if wait else 0.0
     return wait
+
+
+def left_alone(place: str, seconds: float | None) -> RateLimited:
+    """What is raised where a server has said that it lets nothing through."""
+    known = "" if seconds is None else f" for another {told_seconds(seconds)}"
+    what = f"{place} lets nothing more through{known}, as it has said"
+    return RateLimited(what, place=place, retry_after=seconds)
 
 
 def host_of(url: str) -> str:

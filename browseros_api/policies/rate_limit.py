@@ -13,7 +13,7 @@ from ..journal import told_seconds
 from ..pipeline import Exchange, Proceed
 from ..refusals import RateLimited
 from ..terms import RateLimit
-from .places import Door, Places, host_of, patience
+from .places import Door, Hold, Places, host_of, patience
 from .waiting import Hall, Line
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ class _Rule(NamedTuple):
 class RateLimiter:
     """The rates of a session: its step is ``pace``.
 
-    ``rates_of`` reads a rate, ``endpoint_of(method, url)`` names an endpoint,
-    and ``hold`` tells for how many seconds a request is not to be sent for another reason.
+    ``rates_of`` reads a rate, ``endpoint_of(method, url)`` names an endpoint.
     """
 
     def __init__(
@@ -48,7 +47,7 @@ class RateLimiter:
         rates_of: Callable[[str], Sequence[Rate]],
         endpoint_of: Namer,
         hall: Hall,
-        hold: Callable[[Exchange], float] | None = None,
+        hold: Hold | None = None,
     ) -> None:
         rules = setting if isinstance(setting, Mapping) else {"*": setting}
         self._rules = [
@@ -56,9 +55,9 @@ class RateLimiter:
             for pattern, terms in ((name, _terms(value)) for name, value in rules.items())
         ]
         self._windows = windows
-        self._endpoint_of, self._hold = endpoint_of, hold
+        self._endpoint_of = endpoint_of
         self._lines: Places[_Queue] = Places(lambda: _Queue(hall))
-        self.door = Door(hall)
+        self.door = Door(hall, hold=hold)
 
     def reset_after_fork(self) -> None:
         """In a child: nobody waits."""
@@ -83,10 +82,7 @@ class RateLimiter:
         key = f"{terms.per} {place} {rule.name}"
 
         def ask(before: int) -> float:
-            if before:
-                return windows.foresee(key, rates, before)
-            held = 0.0 if self._hold is None else self._hold(exchange)
-            return held or windows.take(key, rates)
+            return windows.foresee(key, rates, before) if before else windows.take(key, rates)
 
         def refusal(seconds: float | None) -> RateLimited:
             return RateLimited(

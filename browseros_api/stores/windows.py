@@ -24,6 +24,8 @@ __all__ = ["MemoryWindows", "Rate", "SharedWindows", "Windows", "open_windows", 
 _MOST_KEYS = 1024
 _PAUSES = (0.5, 30.0)  # seconds without the server after a failure: at first, and at most
 _RELAPSE = 60.0  # seconds: failing again so soon, it was never well
+_MOST = 1_000_000_000  # in a window: it is no limit, and each of them is remembered
+_LONGEST = 100  # characters of a rate that are told
 _MARGIN = 0.001  # seconds: the server lets through what is later, and not what is as late
 
 
@@ -64,12 +66,13 @@ def rates_of(text: str) -> tuple[Rate, ...]:
     except ImportError:
         raise ImportError("rate_limit needs limits: pip install 'browseros-api[limits]'") from None
     told = "rate_limit must be like '10/second' or '5/second;100 per 15 minutes'"
+    said = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
     try:
         rates = tuple(Rate(item.amount, float(item.get_expiry())) for item in parse_many(text))
-    except ValueError:
-        raise ValueError(f"{told}, not {text!r}") from None
-    if not rates or any(rate.amount < 1 or rate.seconds < 1 for rate in rates):
-        raise ValueError(f"{told}, with numbers of at least 1, not {text!r}")
+    except (ValueError, OverflowError):
+        raise ValueError(f"{told}, not {said!r}") from None
+    if not rates or not all(1 <= rate.amount <= _MOST and rate.seconds >= 1 for rate in rates):
+        raise ValueError(f"{told}, with numbers from 1 to {_MOST}, not {said!r}")
     return rates
 
 

@@ -256,9 +256,11 @@ def test_the_awaited_client_awaits_its_fallback(api_server: ApiServer) -> None:
             assert await client.get("/status/500", fallback={"a": 1}) == {"a": 1}
             assert await client.get("/status/500", fallback=blocking) == "HTTPError"
             assert await client.get("/status/500", fallback=awaited) == "awaited"
+            many = client.get_many(["/status/500", "/bytes/3"], fallback=awaited)
+            assert [one async for one in many] == ["awaited", b"xxx"]
             with pytest.raises(requests.HTTPError):
                 await client.get("/status/500")
-            assert client.get_stats()["fallback_responses"] == 3
+            assert client.get_stats()["fallback_responses"] == 4
 
     asyncio.run(main())
     assert here != [threading.main_thread()]

@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 import requests
 
-from browseros_api import Bulkhead, BulkheadFull, ClientClosed, EnhancedAPIClient, Session
+from browseros_api import (
+    AdaptiveLimit,
+    Bulkhead,
+    BulkheadFull,
+    ClientClosed,
+    DeadlineExceeded,
+    EnhancedAPIClient,
+    Session,
+)
 from browseros_api.testing import ApiServer, Received, Reply, wait_until
 from tests.flying import Caller
 
@@ -106,9 +114,9 @@ def test_without_waiting_it_is_refused_and_nothing_is_sent(
     [
         (Bulkhead(1, wait=0.05), {}, {}),
         (1, {"pool_timeout": 0.05}, {}),
-        (1, {}, {"deadline": 0.05}),
+        (1, {"pool_timeout": 0.05}, {"deadline": 20.0}),
     ],
-    ids=["terms", "pool_timeout", "deadline"],
+    ids=["terms", "pool_timeout", "before the deadline"],
 )
 def test_a_wait_ends_in_time(
     api_server: ApiServer, gate: Gate, made: Made, bulkhead: Any, settings: Any, call: Any
@@ -123,6 +131,24 @@ def test_a_wait_ends_in_time(
     figures = session.get_stats()["limits"]
     assert (figures["bulkhead_waits"], figures["bulkhead_refusals"]) == (1, 1)
     assert in_use(session) == 0
+
+
+@pytest.mark.parametrize(
+    ("bulkhead", "adaptive"), [(1, False), (None, AdaptiveLimit(initial=1))], ids=["", "adaptive"]
+)
+def test_a_deadline_that_passes_in_the_line_tells_so(
+    api_server: ApiServer, gate: Gate, made: Made, bulkhead: Any, adaptive: Any
+) -> None:
+    session = made(bulkhead, adaptive_limit=adaptive)
+    slow = Caller(session.get, api_server.url("/slow/1"))
+    wait_until(lambda: api_server.active_requests == 1)
+    with pytest.raises(DeadlineExceeded, match=r"in attempt 1, waiting in line \(queue ") as told:
+        session.get(api_server.url("/slow/2"), deadline=0.2)
+    assert next(iter(told.value.spent)) == "queue"
+    assert told.value.__dict__["request_state"] == "never-sent"
+    gate.opened.set()
+    assert slow.value.ok
+    assert api_server.hits() == 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from browseros_api import ClientClosed, EnhancedAPIClient, Heed, RateLimited, Session
+from browseros_api import AdaptiveLimit, ClientClosed, EnhancedAPIClient, Heed, RateLimited, Session
 from browseros_api.pipeline import Call, Exchange
 from browseros_api.policies.announced import Announced
 from browseros_api.policies.quota import Quota, Ticket
@@ -375,6 +375,77 @@ def test_a_rate_that_has_been_chosen_waits_for_the_server_too(
     assert slept == [60.0, 30.0]
 
 
+class Stage:
+    """Some calls to a host of which one may be under way; the first one is held there."""
+
+    def __init__(self, session: Session, server: ApiServer, *, count: int, **call: Any) -> None:
+        self.server, self.gate = server, threading.Event()
+        server.script("/x", self._refused, Reply(200))
+        url = server.url("/x")
+        self.callers = [Caller(session.get, url)]
+        wait_until(lambda: server.hits() == 1)
+        self.callers += [Caller(session.get, url, **call) for _ in range(count - 1)]
+        limits: Any = session.engine.limits
+        places: Any = (limits.bulkheads and limits.bulkheads._slots) or limits.concurrency._hosts
+        ((_, place),) = places.items()
+        line = getattr(place, "slots", place).line
+        wait_until(lambda: len(line) == count - 1)
+
+    def _refused(self, _: Received) -> Reply:
+        assert self.gate.wait(20)
+        return Reply(429, headers={"Retry-After": "30"})
+
+
+PLACES = [{"bulkhead": 1}, {"adaptive_limit": AdaptiveLimit(initial=1)}]
+
+
+@pytest.mark.parametrize("place", PLACES, ids=["bulkhead", "adaptive"])
+def test_who_stands_in_a_line_is_not_sent_to_a_server_that_has_closed_meanwhile(
+    api_server: ApiServer, place: dict[str, Any]
+) -> None:
+    settings = {"enable_cache": False, "enable_deduplication": False, "max_retries": 0}
+    with Session(heed_limits=True, **settings, **place) as session:
+        stage = Stage(session, api_server, count=4, deadline=20.0)
+        stage.gate.set()
+        assert stage.callers[0].value.status_code == 429
+        for caller in stage.callers[1:]:
+            assert isinstance(caller.error, RateLimited)
+            assert "lets nothing more through" in str(caller.error)
+            assert 20.0 < (caller.error.retry_after or 0.0) <= 30.0
+        assert api_server.hits() == 1
+
+
+@pytest.mark.parametrize("place", PLACES, ids=["bulkhead", "adaptive"])
+def test_who_stands_in_a_line_goes_when_the_server_has_opened(
+    api_server: ApiServer, fake_clock: FakeClock, patient: Made, place: dict[str, Any]
+) -> None:
+    session = patient(max_retries=0, **place)
+    stage = Stage(session, api_server, count=2)
+    stage.gate.set()
+    assert [caller.value.status_code for caller in stage.callers] == [429, 200]
+    assert fake_clock.slept == [30.0]
+
+
+def test_nobody_in_a_line_waits_longer_than_the_longest(
+    api_server: ApiServer, fake_clock: FakeClock, patient: Made
+) -> None:
+    session = patient(rate_limit="1/minute", max_retries=0)
+    session.get(api_server.url("/x"))
+    limits: Any = session.engine.limits
+    ((_, quota),) = limits.heeding._quotas.items()
+
+    def sleep(seconds: float) -> None:
+        assert seconds <= 60.0
+        quota.learn([], asked=3600.0, now=fake_clock())
+        fake_clock.tick(seconds)
+
+    limits._hall.sleep = sleep
+    with pytest.raises(RateLimited) as caught:
+        session.get(api_server.url("/x"))
+    assert caught.value.retry_after == 3540.0
+    assert (api_server.hits(), limits.rate_limiter.door.refusals) == (1, 1)
+
+
 def test_nobody_is_refused_while_one_tries(
     api_server: ApiServer, fake_clock: FakeClock, patient: Made
 ) -> None:
@@ -414,7 +485,7 @@ def test_only_so_many_endpoints_have_a_resource_that_is_remembered(patient: Made
     heeding: Any = patient().engine.limits.heeding
     exchange = Exchange(requests.Request("GET", "http://a.test/x").prepare(), {}, Call("GET", ""))
     heeding._scopes.update({str(number): "core" for number in range(4096)})
-    heeding._scoped(exchange, "search")
+    heeding._name_scope(exchange, "search")
     assert heeding._scopes == {"http://a.test/x": "search"}
 
 
