@@ -1,4 +1,4 @@
-"""Leases that are renewed, on one daemon thread, as long as they are needed."""
+"""Leases that one daemon thread renews as long as they are needed, or gives back."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 
 from ..journal import LOGGER
 from ..stores.entry import Store
@@ -26,6 +27,7 @@ class Renewals:
         """Leases are the parent's, and so is the thread."""
         self._lock = threading.Lock()
         self._held: dict[str, str] = {}  # holders, and the keys that they lead
+        self._over: SimpleQueue[tuple[str, str, bool]] = SimpleQueue()
         self._is_running = False
 
     @contextmanager
@@ -33,16 +35,23 @@ class Renewals:
         """Within, the lease is renewed before it ends."""
         with self._lock:
             self._held[holder] = key
-            is_running, self._is_running = self._is_running, True
         try:
-            if not is_running:
-                self._start()
+            self._start()
             yield
         finally:
             with self._lock:
                 self._held.pop(holder, None)
 
+    def give_back(self, key: str, holder: str, *, is_kept: bool) -> None:
+        """Release a lease without waiting for the store: its holder has no time left."""
+        self._over.put((key, holder, is_kept))
+        self._start()
+
     def _start(self) -> None:
+        with self._lock:
+            is_running, self._is_running = self._is_running, True
+        if is_running:
+            return
         try:
             threading.Thread(target=self._run, name="browseros_api-turns", daemon=True).start()
         except RuntimeError:  # too many threads: the lease is as long as it is
@@ -51,14 +60,26 @@ class Renewals:
 
     def _run(self) -> None:
         while True:
-            time.sleep(self._seconds / _OFTEN)
+            self._rest(time.monotonic() + self._seconds / _OFTEN)
             with self._lock:
                 held = list(self._held.items())
-                if not held:
+                if not held and self._over.empty():
                     self._is_running = False
                     return
             for holder, key in held:
                 self._renew(key, holder)
+
+    def _rest(self, until: float) -> None:
+        """Give back what is over, until it is time to renew the others."""
+        while (seconds := until - time.monotonic()) > 0:
+            try:
+                key, holder, is_kept = self._over.get(timeout=seconds)
+            except Empty:
+                return
+            try:
+                self._store.release(key, holder, is_kept=is_kept)
+            except Exception as error:
+                LOGGER.debug("a lease was not given back: %s", type(error).__name__)
 
     def _renew(self, key: str, holder: str) -> None:
         try:

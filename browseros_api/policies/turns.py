@@ -149,7 +149,9 @@ class Turns:
             raise
         finally:
             _here.leads = False
-            self._store.release(call.key, holder, is_kept=not is_in_vain)
+            is_late = call.deadline is not None and self._clock() >= call.deadline
+            release = self._renewals.give_back if is_late else self._store.release
+            release(call.key, holder, is_kept=not is_in_vain)
 
 
 def _is_for_all(call: Call) -> bool:

@@ -135,6 +135,19 @@ def test_who_waits_obeys_a_deadline(made: Made, api_server: ApiServer) -> None:
     assert gate.hits == 1
 
 
+def test_a_leader_whose_time_is_over_hands_over_at_once(made: Made, api_server: ApiServer) -> None:
+    gate = Gate(api_server, made)
+    session = gate.session()
+    turns: Any = session.engine.turns
+    turns._lease = 600.0  # nobody waits for its end
+    leader = gate.leader(session, deadline=1.0)
+    waiter = gate.waiter()
+    assert isinstance(leader.error, DeadlineExceeded)
+    assert waiter.value.ok
+    assert gate.hits == 2
+    gate.hold.set()
+
+
 def test_who_has_waited_for_as_long_as_for_the_origin_asks(
     made: Made, api_server: ApiServer
 ) -> None:
