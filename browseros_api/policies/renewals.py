@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 
 from ..journal import LOGGER
@@ -28,7 +28,7 @@ class Renewals:
         self._lock = threading.Lock()
         self._held: dict[str, str] = {}  # holders, and the keys that they lead
         self._over: SimpleQueue[tuple[str, str, bool]] = SimpleQueue()
-        self._is_running = False
+        self._thread: threading.Thread | None = None
 
     @contextmanager
     def of(self, key: str, holder: str) -> Iterator[None]:
@@ -49,14 +49,13 @@ class Renewals:
 
     def _start(self) -> None:
         with self._lock:
-            is_running, self._is_running = self._is_running, True
-        if is_running:
-            return
-        try:
-            threading.Thread(target=self._run, name="browseros_api-turns", daemon=True).start()
-        except RuntimeError:  # too many threads: the lease is as long as it is
-            with self._lock:
-                self._is_running = False
+            if self._thread is not None and self._thread.is_alive():
+                return  # else there is none, or an interrupt came before it ran
+            self._thread = threading.Thread(
+                target=self._run, name="browseros_api-turns", daemon=True
+            )
+            with suppress(RuntimeError):  # too many threads: the lease is as long as it is
+                self._thread.start()
 
     def _run(self) -> None:
         while True:
@@ -64,7 +63,7 @@ class Renewals:
             with self._lock:
                 held = list(self._held.items())
                 if not held and self._over.empty():
-                    self._is_running = False
+                    self._thread = None
                     return
             for holder, key in held:
                 self._renew(key, holder)

@@ -92,7 +92,7 @@ def test_a_turn_that_was_given_back_while_it_was_renewed_is_not_kept(store: Stor
     with ours.of(KEY, "x"):
         assert renewing.wait(PATIENCE)
     go.set()
-    wait_until(lambda: not ours._is_running, timeout=PATIENCE)
+    wait_until(lambda: ours._thread is None, timeout=PATIENCE)
     assert whose(store) is Turn.LEAD
 
 
@@ -100,10 +100,10 @@ def test_the_thread_of_renewals_ends_and_begins_anew(store: Store) -> None:
     ours = renewals.Renewals(store, seconds=0.03)
     for _ in range(2):
         with ours.of(KEY, "x"):
-            assert ours._is_running
-        wait_until(lambda: not ours._is_running, timeout=PATIENCE)
+            assert ours._thread is not None
+        wait_until(lambda: ours._thread is None, timeout=PATIENCE)
     ours.reset_after_fork()
-    assert not ours._is_running
+    assert ours._thread is None
 
 
 def test_without_a_thread_a_turn_is_as_long_as_it_is(
@@ -116,7 +116,10 @@ def test_without_a_thread_a_turn_is_as_long_as_it_is(
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refused)
         with ours.of(KEY, "x"):
-            assert not ours._is_running
+            assert ours._thread is not None
+            assert not ours._thread.is_alive()
+    with ours.of(KEY, "x"):  # as soon as there may be one again
+        assert ours._thread.is_alive()
 
 
 def test_a_store_that_raises_ends_no_renewals() -> None:
