@@ -354,14 +354,20 @@ def test_a_resource_that_the_server_names_has_a_quota_of_its_own(
     assert fake_clock.slept == [30.0]
 
 
+def limits_of(session: Session) -> tuple[Any, Any]:
+    """Its limits, and what is known of the one server that has been asked."""
+    limits: Any = session.engine.limits
+    ((_, quota),) = limits.heeding._quotas.items()
+    return limits, quota
+
+
 def test_a_rate_that_has_been_chosen_waits_for_the_server_too(
     api_server: ApiServer, fake_clock: FakeClock, patient: Made
 ) -> None:
     """What stands in that line already is not sent to a server that has closed meanwhile."""
     session = patient(rate_limit="1/minute", max_retries=0)
     session.get(api_server.url("/x"))
-    limits: Any = session.engine.limits
-    ((_, quota),) = limits.heeding._quotas.items()
+    limits, quota = limits_of(session)
     slept: list[float] = []
 
     def sleep(seconds: float) -> None:
@@ -431,8 +437,7 @@ def test_nobody_in_a_line_waits_longer_than_the_longest(
 ) -> None:
     session = patient(rate_limit="1/minute", max_retries=0)
     session.get(api_server.url("/x"))
-    limits: Any = session.engine.limits
-    ((_, quota),) = limits.heeding._quotas.items()
+    limits, quota = limits_of(session)
 
     def sleep(seconds: float) -> None:
         assert seconds <= 60.0
