@@ -33,7 +33,7 @@ class Making(threading.local):
             self.call = call
             if call.deadline is not None:  # calls made meanwhile, by hooks say, have no longer
                 enter(call.deadline, clock)
-            if call.spent is not None:
+            if call.spent is not None and call.spent.marks[-1][0] != "rest":  # it was in a queue
                 call.spent.turn("rest")
             return work(call)
         finally:  # no function in Python is called here, so that no interrupt comes in between

@@ -27,8 +27,8 @@ _MOST, _KEPT = 512, 256  # marks: a stream that is read in small pieces makes ma
 class Spent:
     """When a call has turned to which phase, in the time of ``clock``.
 
-    It begins with ``phase``, ``since`` an instant that may have passed.  Whoever runs the call
-    turns it: one thread at a time, which hands it on to the next.
+    It begins with ``marks``, or else with "rest" and now.  Whoever runs the call turns it: one
+    thread at a time, which hands it on to the next.
 
     Attributes:
         marks: each phase and the instant when it began; the last one goes on.
@@ -38,11 +38,9 @@ class Spent:
 
     __slots__ = ("_folded", "clock", "connection", "marks")
 
-    def __init__(
-        self, clock: Callable[[], float], phase: Phase = "rest", since: float | None = None
-    ) -> None:
+    def __init__(self, clock: Callable[[], float], *marks: tuple[Phase, float]) -> None:
         self.clock = clock
-        self.marks: list[tuple[Phase, float]] = [(phase, clock() if since is None else since)]
+        self.marks: list[tuple[Phase, float]] = [*marks] or [("rest", clock())]
         self.connection: int | None = None
         self._folded: dict[Phase, float] = {}  # seconds that the marks do not tell, or tell wrongly
 
@@ -98,6 +96,6 @@ class Spent:
 
 def _frozen(marks: list[tuple[Phase, float]], folded: dict[Phase, float]) -> Spent:
     """As it was when it was pickled."""
-    spent = Spent(lambda: spent.marks[-1][1], *marks[0])
-    spent.marks[:], spent._folded = marks, folded
+    spent = Spent(lambda: spent.marks[-1][1], *marks)
+    spent._folded = folded
     return spent

@@ -57,10 +57,12 @@ class Tracer:
         """The trace of a call that the cache could not answer."""
         now, spent, trace = self._clock(), call.spent, call.trace
         if spent is None:
-            spent = call.spent = Spent(self._clock, "cache", call.began)
-        elif trace is None and call.began is not None:
-            spent.has_turned("cache", call.began)
-        spent.has_turned("rest", now)
+            began = now if call.began is None else call.began
+            spent = call.spent = Spent(self._clock, ("cache", began), ("rest", now))
+        else:
+            if trace is None and call.began is not None:
+                spent.has_turned("cache", call.began)
+            spent.has_turned("rest", now)
         if trace is None:
             url = call.asked or call.url
             trace = call.trace = Trace(call.method, url, spent, self._why(call))

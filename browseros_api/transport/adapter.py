@@ -228,7 +228,6 @@ class PoolingAdapter(HTTPAdapter):
         patience = self.settings.pool_timeout
         if watch is not None:
             patience = watch.clip(patience)
-        turn("queue")
         try:
             return self._fleet.limiter.acquire(origin(request.url or ""), timeout=patience)
         except PoolTimeout as error:

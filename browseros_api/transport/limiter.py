@@ -7,6 +7,7 @@ from collections import deque
 
 from ..errors import PoolTimeout
 from ..journal import told_seconds
+from .watch import turn
 
 __all__ = ["Lease", "Limiter"]
 
@@ -81,6 +82,7 @@ class Limiter:
         finally:
             self.settle()
         if gate is not None:
+            turn("queue")
             self._wait(lease, gate, timeout)
         return lease
 

@@ -51,7 +51,8 @@ def test_a_call_that_is_made_tells_where_its_time_went(
     trace = trace_of(session.get(api_server.url("/slow")))
     assert (trace.method, trace.status, trace.error) == ("GET", 200, None)
     assert (trace.cache, trace.dedup, trace.breaker) == ("miss", "none", "closed")
-    assert {"queue", "connect", "send", "server", "body"} <= phases(trace)
+    assert {"connect", "send", "server", "body"} <= phases(trace)
+    assert "queue" not in phases(trace), "there was a connection to be had at once"
     waited = sum(span.seconds for span in trace.phases if span.phase == "server")
     assert 0.05 <= waited <= trace.seconds
     assert sum(span.seconds for span in trace.phases) == pytest.approx(trace.seconds)
