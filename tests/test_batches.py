@@ -19,6 +19,7 @@ from browseros_api import ClientClosed, EnhancedAPIClient
 from browseros_api.batches import fetch
 from browseros_api.crew import Crew
 from browseros_api.testing import ApiServer, Reply, wait_until
+from tests.interrupting import interrupt_main
 
 
 def many(
@@ -406,15 +407,14 @@ def test_leaving_a_loop_ends_the_batch() -> None:
 def test_ctrl_c_while_waiting_stops_cleanly(
     client: EnhancedAPIClient, api_server: ApiServer
 ) -> None:
-    main = threading.main_thread().ident
-    assert main == threading.get_ident()
+    assert threading.current_thread() is threading.main_thread()
     hold = threading.Event()
     api_server.route("/held/*", Reply(json={}, hold=hold))
     answers = client.get_many((f"/held/{one}" for one in itertools.count()), max_workers=2)
 
     def interrupt() -> None:
         wait_until(lambda: api_server.active_requests == 2)
-        signal.pthread_kill(main, signal.SIGINT)
+        interrupt_main()
 
     interrupter = threading.Thread(target=interrupt)
     interrupter.start()

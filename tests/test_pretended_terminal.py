@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import builtins
 import os
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from browseros_api import cli
 from browseros_api.testing import ApiServer, Reply
 from browseros_api.views import monitor
 from browseros_api.views.fetching import _REDRAW
+from tests.interrupting import interrupt_main
 
 
 @pytest.fixture
@@ -153,7 +152,7 @@ def test_what_ctrl_c_ends_is_drawn(
     api_server: ApiServer, terminal: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(_: Any) -> Reply:
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        interrupt_main()
         return Reply(silent=True)
 
     api_server.route("/x", interrupted)

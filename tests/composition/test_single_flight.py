@@ -16,6 +16,7 @@ from browseros_api import EnhancedAPIClient, Session
 from browseros_api.errors import DeadlineExceeded, ReadTimeout
 from browseros_api.testing import ApiServer, FakeClock, Reply, wait_until
 from tests.flying import PATIENCE, Caller, shows
+from tests.interrupting import interrupt_main
 
 QUICK: dict[str, Any] = {"retry_base_delay": 0.01, "max_connections": 256}
 
@@ -255,15 +256,14 @@ def test_ctrl_c_in_the_main_thread_leaves_the_others_an_answer(
     """D5: the signal comes while the leader waits for the server."""
     go, never = threading.Event(), threading.Event()
     api_server.script("/held", Reply(hold=never), Reply(json="second", hold=go))
-    url, main = api_server.url("/held"), threading.main_thread().ident
+    url = api_server.url("/held")
     followers: list[Caller[requests.Response]] = []
-    assert main is not None
 
     def interrupt() -> None:
         asked(api_server)
         followers.extend(Caller(session.get, url) for _ in range(5))
         in_the_air(session, 5)
-        signal.pthread_kill(main, signal.SIGINT)
+        interrupt_main()
 
     interrupter = Caller(interrupt)
     with pytest.raises(KeyboardInterrupt):

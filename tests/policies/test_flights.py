@@ -18,6 +18,7 @@ from browseros_api.pipeline import Call
 from browseros_api.policies.flights import Flights
 from browseros_api.testing import FakeClock
 from tests.flying import PATIENCE, URL, Caller, Panic, Service, call_of, response, shows
+from tests.interrupting import interrupt_main
 
 POST = {"key": None, "method": "POST"}
 
@@ -509,12 +510,10 @@ def test_a_follower_that_is_interrupted_leaves_the_others_alone(flights, fly, se
     question = service.question()
     other = fly()
     shows(flights, "1 followers")
-    main = threading.main_thread().ident
-    assert main is not None
 
     def interrupt() -> None:
         shows(flights, "2 followers")
-        signal.pthread_kill(main, signal.SIGINT)
+        interrupt_main()
 
     Caller(interrupt)
     with pytest.raises(KeyboardInterrupt):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 import socket
 import ssl
 import threading
@@ -30,6 +29,7 @@ from browseros_api import (
 from browseros_api.policies.latencies import Latencies
 from browseros_api.testing import ApiServer, Received, Reply, wait_until
 from browseros_api.transport.watch import Watch
+from tests.interrupting import interrupt_main
 
 SOON = 0.1  # seconds: long after a request has come to a server on loopback
 LATER = 0.5  # seconds: long after SOON, also on a machine that is busy
@@ -391,7 +391,7 @@ def test_ctrl_c_leaves_nothing_behind(api_server: ApiServer, hold: threading.Eve
 
     def interrupt() -> None:
         wait_until(lambda: api_server.hits("/x") == 2)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        interrupt_main()
 
     thread = threading.Thread(target=interrupt)
     with asking() as session:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 import threading
 import time
@@ -12,6 +11,7 @@ import pytest
 
 from browseros_api.testing import FakeClock, wait_until
 from browseros_api.transport.dns import DnsCache
+from tests.interrupting import interrupt_main
 
 PLACE = ("127.0.0.1", 80)
 
@@ -133,12 +133,10 @@ def test_ctrl_c_ends_the_wait(names: Any, crew: Any) -> None:
     names.lead("h", PLACE)
     names.gate = threading.Event()
     cache = DnsCache(300.0)
-    main = threading.main_thread().ident
-    assert main is not None
 
     def interrupt() -> None:
         wait_until(lambda: names.asked)
-        signal.pthread_kill(main, signal.SIGINT)
+        interrupt_main()
 
     crew.start(interrupt)
     with pytest.raises(KeyboardInterrupt):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import random
-import signal
 import sys
 import threading
 import time
@@ -16,6 +15,7 @@ import pytest
 from browseros_api.errors import PoolTimeout
 from browseros_api.testing import wait_until
 from browseros_api.transport.limiter import Lease, Limiter
+from tests.interrupting import interrupt_main
 
 
 @pytest.fixture
@@ -230,12 +230,10 @@ def test_a_lease_granted_at_the_last_moment_is_not_lost(crew: Any) -> None:
 def test_ctrl_c_while_waiting_leaves_nothing_behind(crew: Any) -> None:
     limiter = Limiter(1)
     lease = limiter.acquire("h")
-    main = threading.main_thread().ident
-    assert main is not None
 
     def interrupt() -> None:
         wait_until(lambda: limiter.waiting == 1)
-        signal.pthread_kill(main, signal.SIGINT)
+        interrupt_main()
 
     crew.start(interrupt)
     with pytest.raises(KeyboardInterrupt):
