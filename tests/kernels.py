@@ -8,8 +8,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
+
+from tests.interrupting import MOMENT
 
 __all__ = ["Kernel", "executed"]
 
@@ -94,6 +97,7 @@ def _talk() -> None:
                 client.wait_for_ready(timeout=PATIENCE)
                 print(json.dumps([]), flush=True)
             elif what == "interrupt":
+                time.sleep(MOMENT)
                 manager.interrupt_kernel()
                 print(json.dumps(_told(client, asked)), flush=True)
             else:

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shlex
-import signal
 import ssl
 import subprocess
 from pathlib import Path
@@ -23,6 +22,7 @@ from browseros_api import cli
 from browseros_api.testing import ApiServer, Received, Reply, wait_until
 from browseros_api.views.answers import status_of
 from tests.commanding import COMMAND, at_a_terminal, command, environment
+from tests.interrupting import interrupt
 
 posix = pytest.mark.skipif(os.name != "posix", reason="terminals and signals as POSIX has them")
 
@@ -354,7 +354,7 @@ def test_ctrl_c_ends_with_130(api_server: ApiServer) -> None:
         line = [*COMMAND, "get", api_server.url("/x"), *options]
         process = subprocess.Popen(line, env=environment(), stderr=subprocess.PIPE, text=True)
         wait_until(lambda: api_server.hits("/x") == 1, timeout=20)
-        process.send_signal(signal.SIGINT)
+        interrupt(process)
         _, complaints = process.communicate(timeout=20)
         assert process.returncode == 130
         *drawn, told = complaints.splitlines()

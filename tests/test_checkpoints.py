@@ -21,6 +21,7 @@ from browseros_api import EnhancedAPIClient
 from browseros_api.checkpoints import Checkpoint, Unwritten
 from browseros_api.testing import ApiServer, Received, Reply, wait_until
 from tests.awaiting import run
+from tests.interrupting import interrupt
 
 ROOT = Path(__file__).resolve().parent.parent
 PATHS = [f"/users/{number}" for number in range(20)]
@@ -359,7 +360,7 @@ def test_a_process_that_was_ended_goes_on_from_its_file(
     seen = [process.stdout.readline().strip() for _ in range(10)]
     assert seen.pop() == "waiting"
     wait_until(lambda: api_server.hits("/9") == 1)
-    process.send_signal(number)
+    interrupt(process, number)
     hold.set()
     _, complaints = process.communicate(timeout=30)
     assert process.returncode == -number

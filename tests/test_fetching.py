@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from browseros_api import cli
 from browseros_api.testing import ApiServer, FakeClock, Reply, wait_until
 from browseros_api.views.fetching import paced
 from tests.commanding import COMMAND, at_a_terminal, command, environment
+from tests.interrupting import interrupt
 
 posix = pytest.mark.skipif(os.name != "posix", reason="terminals and signals as POSIX has them")
 
@@ -174,7 +174,7 @@ def test_ctrl_c_says_how_far_it_is_and_the_same_command_goes_on(
     line = [*COMMAND, "fetch", str(urls), "-o", str(out), "-c", "4"]
     process = subprocess.Popen(line, env=environment(), stderr=subprocess.PIPE, text=True)
     wait_until(lambda: out.exists() and len(out.read_bytes().splitlines()) == 29, timeout=30)
-    process.send_signal(signal.SIGINT)
+    interrupt(process)
     _, complaints = process.communicate(timeout=25)  # what waits for its next attempt is woken
     assert process.returncode == 130
     last = complaints.splitlines()[-1]

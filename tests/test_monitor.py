@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +20,7 @@ from browseros_api.views.paint import Paint, is_terminal, spark, table
 from browseros_api.views.rounds import Rounds, Watched
 from browseros_api.views.screen import drawn
 from tests.commanding import COMMAND, at_a_terminal, command, environment
+from tests.interrupting import interrupt
 
 posix = pytest.mark.skipif(os.name != "posix", reason="terminals and signals as POSIX has them")
 QUICK = ["--interval", "0.01"]
@@ -147,7 +147,7 @@ def test_ctrl_c_ends_it_well_if_all_is_well(api_server: ApiServer) -> None:
         process = subprocess.Popen(line, env=environment(), stdout=pipe, stderr=pipe, text=True)
         assert process.stdout is not None
         assert api_server.url("/a") in process.stdout.readline()
-        process.send_signal(signal.SIGINT)
+        interrupt(process)
         _, complaints = process.communicate(timeout=20)
         assert (process.returncode, complaints) == (status, "")
 

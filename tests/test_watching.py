@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from browseros_api import EnhancedAPIClient, Session, aio
 from browseros_api.cards import live as place
 from browseros_api.testing import ApiServer, FakeClock, Reply, wait_until
 from tests.commanding import at_a_terminal, environment
+from tests.interrupting import interrupt
 
 pytest.importorskip("rich")
 
@@ -237,7 +237,7 @@ def test_ctrl_c_at_a_terminal_ends_it_and_nothing_else(api_server: ApiServer) ->
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     wait_until(lambda: api_server.hits("/watching") >= 3, timeout=30)
-    process.send_signal(signal.SIGINT)
+    interrupt(process)
     seen, complaints = process.communicate(timeout=30)
     assert (process.returncode, complaints) == (0, "")
     assert "EnhancedAPIClient" in seen

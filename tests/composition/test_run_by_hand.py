@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from browseros_api.testing import ApiServer, Reply, wait_until
+from tests.interrupting import interrupt
 
 ROOT = Path(__file__).parents[2]
 WAYS = {"python": [], "run": ["-m", "browseros_api", "run", "--json"]}
@@ -70,7 +71,7 @@ def test_ctrl_c_ends_a_script_in_the_middle_of_a_request(
     api_server.route("/held", Reply(silent=True))
     process = begin(way, ASKING)
     wait_until(lambda: api_server.active_requests == 1, timeout=30)
-    process.send_signal(signal.SIGINT)
+    interrupt(process)
     _, complaints = process.communicate(timeout=30)
     assert process.returncode == -signal.SIGINT
     assert "KeyboardInterrupt" in complaints
@@ -84,7 +85,7 @@ def test_ctrl_c_ends_a_script_in_a_delay_between_attempts(
     api_server.route("/held", Reply(503, headers={"Retry-After": "30"}))
     process = begin("run", ASKING)
     wait_until(lambda: api_server.hits("/held") == 1, timeout=30)
-    process.send_signal(signal.SIGINT)
+    interrupt(process)
     _, complaints = process.communicate(timeout=20)
     assert process.returncode == -signal.SIGINT
     assert told(complaints)["retries"] == 0
@@ -184,7 +185,7 @@ def test_at_a_prompt_it_goes_line_by_line(begin: Callable[..., Any], api_server:
     process.stdin.write(f'{before}session.get(url + "/held"{after}')
     process.stdin.flush()
     wait_until(lambda: api_server.hits("/held") == 1, timeout=30)
-    process.send_signal(signal.SIGINT)  # that line ends, and the prompt goes on
+    interrupt(process)  # that line ends, and the prompt goes on
     output, _ = process.communicate(timeout=40)
     assert process.returncode == 0
     said = [line.replace(">>> ", "").replace("... ", "") for line in output.splitlines()]
