@@ -82,7 +82,6 @@ class Limiter:
         finally:
             self.settle()
         if gate is not None:
-            turn("queue")
             self._wait(lease, gate, timeout)
         return lease
 
@@ -113,6 +112,7 @@ class Limiter:
     def _wait(self, lease: Lease, gate: threading.Lock, timeout: float | None) -> None:
         seconds = -1.0 if timeout is None else min(max(timeout, 0.0), threading.TIMEOUT_MAX)
         try:
+            turn("queue")
             if gate.acquire(timeout=seconds):
                 return
         except BaseException:  # Ctrl-C, most likely
